@@ -1,0 +1,79 @@
+# uwt: a WebTorrent tracker
+#
+#   make            build ./uwt; needs a C compiler and jsmn.h, nothing is installed
+#   make run        install what is missing, build, start on port 8000
+#   make test       install what is missing, build and run the tests (under a minute)
+#   make test-clients   the same with real clients: browsers, WebTorrent, libtorrent
+#   make install    to PREFIX; make uninstall; make dist; make clean
+#
+# POLL chooses how readiness is found: epoll (the default on Linux) or posix (poll(2), elsewhere).
+
+PREFIX = /usr/local
+SBINDIR = $(PREFIX)/sbin
+MANDIR = $(PREFIX)/share/man
+CFLAGS = -O2 -g
+WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+DEFINES = -D_DEFAULT_SOURCE
+POLL = auto
+VERSION = 4.0.0
+
+HEADERS = address.h buf.h conns.h hash.h http.h inside.h listen.h machine.h msg.h options.h output.h \
+	pages.h peerid.h poll.h server.h sha1.h site.h stats.h swarm.h text.h tracker.h ws.h
+SOURCES = address.c buf.c conns.c hash.c http.c inbound.c listen.c machine.c msg.c options.c output.c \
+	outbound.c pages.c peerid.c server.c sha1.c site.c stats.c swarm.c text.c tracker.c uwt.c ws.c
+OBJECTS = address.o buf.o conns.o hash.o http.o inbound.o listen.o machine.o msg.o options.o output.o \
+	outbound.o pages.o peerid.o poll.o server.o sha1.o site.o stats.o swarm.o text.o tracker.o uwt.o ws.o
+
+all: uwt
+
+uwt: $(OBJECTS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS)
+
+.SUFFIXES: .c .o
+.c.o:
+	$(CC) -std=c11 $(DEFINES) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(OBJECTS): $(HEADERS) Makefile
+site.o: page.h
+
+poll.o: poll_epoll.c poll_posix.c
+	poll=$(POLL); test $$poll != auto || case `uname -s` in Linux) poll=epoll ;; *) poll=posix ;; esac; \
+	$(CC) -std=c11 $(DEFINES) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -c -o $@ poll_$$poll.c
+
+# The landing page, as numbers.
+page.h: index.html
+	{ echo '/* made from index.html */'; echo 'static const unsigned char page_index[] = {'; \
+	od -An -v -tu1 index.html | sed 's/^ *//; s/ *$$//; s/  */,/g; s/$$/,/'; echo '};'; } >$@.new
+	mv $@.new $@
+
+run:
+	sh contrib/deps build
+	$(MAKE) uwt
+	./uwt
+
+test:
+	sh contrib/deps build test
+	CC="$(CC)" POLL=$(POLL) sh test/run
+
+test-clients: uwt
+	sh test/clients/run ./uwt
+
+install: uwt
+	mkdir -p $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8
+	cp uwt $(DESTDIR)$(SBINDIR)/uwt
+	chmod 755 $(DESTDIR)$(SBINDIR)/uwt
+	cp man/uwt.7 $(DESTDIR)$(MANDIR)/man7/uwt.7
+	cp man/uwt.8 $(DESTDIR)$(MANDIR)/man8/uwt.8
+	chmod 644 $(DESTDIR)$(MANDIR)/man7/uwt.7 $(DESTDIR)$(MANDIR)/man8/uwt.8
+
+uninstall:
+	rm -f $(DESTDIR)$(SBINDIR)/uwt $(DESTDIR)$(MANDIR)/man7/uwt.7 $(DESTDIR)$(MANDIR)/man8/uwt.8
+
+dist:
+	git archive --format=tar --prefix=uwt-$(VERSION)/ HEAD | gzip -9 >uwt-$(VERSION).tar.gz
+
+clean:
+	rm -f uwt $(OBJECTS) page.h page.h.new uwt-$(VERSION).tar.gz
+	rm -rf build
+
+.PHONY: all run test test-clients install uninstall dist clean

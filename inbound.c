@@ -1,0 +1,363 @@
+/* inbound.c - bytes that come; see inside.h */
+#include "inside.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* -- HTTP ----------------------------------------------------------------------------- */
+
+static bool slice_address(struct http_slice slice, struct address *address)
+{
+	struct address parsed;
+
+	if (!address_parse(slice.text, slice.len, &parsed))
+		return false;
+	*address = parsed;
+	return true;
+}
+
+/* The last entry of X-Forwarded-For is what the proxy itself wrote; those before it came from the client. */
+static struct http_slice last_entry(struct http_slice list)
+{
+	size_t from = list.len;
+
+	while (from > 0 && list.text[from - 1] != ',')
+		from--;
+	while (from < list.len && (list.text[from] == ' ' || list.text[from] == '\t'))
+		from++;
+	return (struct http_slice){ list.text + from, list.len - from };
+}
+
+static void believe_proxy(const struct uwt_server *server, struct conn *conn,
+    const struct http_request *request)
+{
+	if (!server->options.trust_proxy || (address_kind(&conn->address) != ADDRESS_UNIX &&
+	    !address_in(&conn->address, &server->trusted)))
+		return;
+	if (request->forwarded_for.text != NULL)
+		slice_address(last_entry(request->forwarded_for), &conn->address);
+	else if (request->real_ip.text != NULL)
+		slice_address(request->real_ip, &conn->address);
+}
+
+static struct stats_numbers count_all(const struct uwt_server *server)
+{
+	const struct swarm_totals *totals = tracker_totals(server->tracker);
+
+	return (struct stats_numbers){ .server = "uwt", .version = UWT_VERSION,
+		.torrents = totals->torrents, .peers = totals->peers,
+		.seeders_only = totals->seeders_only, .leechers_only = totals->leechers_only,
+		.seeders_and_leechers = totals->seeders_and_leechers,
+		.ipv4 = totals->ipv4, .ipv6 = totals->ipv6, .memberships = totals->members,
+		.connections = server->conns.live, .buffers_in_use = buf_pool_used(server->pool),
+		.clients = tracker_clients(server->tracker) };
+}
+
+static void refuse(struct uwt_server *server, uint32_t number, int status)
+{
+	struct site_answer answer;
+	char text[64];
+
+	snprintf(text, sizeof text, "bad HTTP request: %d %s", status, http_reason(status));
+	conn_warn(server, text);
+	site_refuse(status, &answer);
+	conn_send_answer(server, number, &answer, 1, true);
+}
+
+/* Answer one whole request. */
+static void head_done(struct uwt_server *server, uint32_t number, const char *head, size_t length)
+{
+	struct conn *conn = &server->conns.at[number];
+	struct stats_numbers numbers = count_all(server);
+	struct http_request request;
+	struct site_answer answer;
+	int status = http_head_parse(head, length, &request);
+
+	if (status != 200) {
+		refuse(server, number, status);
+		return;
+	}
+	site_answer(&server->site, &request, &numbers, conn->flags & CONN_FULL, server->page, &answer);
+	if (answer.status == 101)
+		believe_proxy(server, conn, &request);
+	conn_send_answer(server, number, &answer, request.minor, request.method != HTTP_HEAD);
+	if (conn->state != CONN_HEAD)
+		return;
+	if (answer.status == 101) {
+		conn->state = CONN_WEBSOCKET;
+		conn_time(server, number, TIMER_ALIVE);
+		return;
+	}
+	conn->state = CONN_IDLE;
+	conn_time(server, number, TIMER_IDLE);
+	/* The next request waits until this one's answer is sent: its size is not the client's to multiply. */
+	if (conn->out.length > 0) {
+		conn->flags |= CONN_PAUSED;
+		conn_interest(server, number);
+	}
+}
+
+/* Use bytes of a request's head. Returns how many were used. */
+static size_t head_input(struct uwt_server *server, uint32_t number, uint8_t *data, size_t length)
+{
+	struct conn *conn = &server->conns.at[number];
+	size_t used = length, before = conn->raw.length;
+	enum http_find found;
+
+	if (conn->state == CONN_IDLE) {
+		conn->state = CONN_HEAD;
+		conn_time(server, number, TIMER_HEAD);
+	}
+	found = http_head_find((const char *)data, length, &conn->find_state, &used);
+	if (found == HTTP_MALFORMED) {
+		refuse(server, number, 400);
+	} else if (before + used > HTTP_HEAD_MAX) {
+		refuse(server, number, 431);
+	} else if (found == HTTP_PARTIAL) {
+		if (!conn_keep(server, number, &conn->raw, data, length))
+			conn_doom(server, number);
+	} else {
+		buf_copy(server->pool, &conn->raw, data - before);
+		buf_clear(server->pool, &conn->raw);
+		conn_hold(server, number);
+		head_done(server, number, (const char *)data - before, before + used);
+	}
+	return used;
+}
+
+/* -- messages ------------------------------------------------------------------------- */
+
+static enum swarm_family family_of(const struct conn *conn)
+{
+	switch (address_kind(&conn->address)) {
+	case ADDRESS_IPV4: return SWARM_IPV4;
+	case ADDRESS_IPV6: return SWARM_IPV6;
+	case ADDRESS_UNIX: break;
+	}
+	return SWARM_LOCAL;
+}
+
+/* End a WebSocket for what its peer did. */
+static void fail(struct uwt_server *server, uint32_t number, uint16_t status, const char *why)
+{
+	char text[96];
+
+	snprintf(text, sizeof text, "WebSocket closed with %u: %s", (unsigned)status, why);
+	conn_warn(server, text);
+	conn_close_websocket(server, number, status, false);
+}
+
+static void no_room(struct uwt_server *server, uint32_t number)
+{
+	conn_close_websocket(server, number, WS_STATUS_TRY_LATER, false);
+}
+
+static void message_done(struct uwt_server *server, uint32_t number, const uint8_t *text, size_t length)
+{
+	struct conn *conn = &server->conns.at[number];
+
+	if (!ws_utf8_valid(text, length)) {
+		fail(server, number, WS_STATUS_NOT_UTF8, "a message is not UTF-8");
+		return;
+	}
+	tracker_message(server->tracker, number, family_of(conn), (const char *)text, length,
+	    server->now);
+	if (tracker_link_count(server->tracker, number) > 0)
+		young_leave(server, number);
+}
+
+/* -- frames --------------------------------------------------------------------------- */
+
+/* A whole data frame: a message, or a fragment of one. The room before the payload is free. */
+static void data_frame(struct uwt_server *server, uint32_t number, const struct ws_frame *frame,
+    uint8_t *payload)
+{
+	struct conn *conn = &server->conns.at[number];
+	size_t length = (size_t)frame->length, before = conn->message.length;
+
+	if (!frame->fin) {
+		if (frame->opcode != WS_CONTINUATION)
+			conn->opcode = frame->opcode;
+		if (!conn_keep(server, number, &conn->message, payload, length))
+			no_room(server, number);
+		return;
+	}
+	conn->opcode = 0;
+	buf_copy(server->pool, &conn->message, payload - before);
+	buf_clear(server->pool, &conn->message);
+	conn_hold(server, number);
+	message_done(server, number, payload - before, before + length);
+}
+
+static void control_frame(struct uwt_server *server, uint32_t number, const struct ws_frame *frame,
+    const uint8_t *payload)
+{
+	struct msg_slice echo = { (const char *)payload, (size_t)frame->length };
+	uint16_t status;
+
+	switch (frame->opcode) {
+	case WS_PING:
+		conn_send_frame(server, number, WS_PONG, &echo, 1);
+		tracker_pinged(server->tracker, number, server->now);
+		break;
+	case WS_CLOSE:
+		status = ws_close_answer(payload, echo.len);
+		if (status != WS_STATUS_NONE && (echo.len < 2 || status != (payload[0] << 8 | payload[1])))
+			fail(server, number, status, "a close frame is malformed");
+		else
+			conn_close_websocket(server, number, status, true);
+		break;
+	default:        /* a pong: that something came is noted for all alike */
+		break;
+	}
+}
+
+/* What is wrong with a frame by its head, WS_STATUS_NONE if nothing. */
+static uint16_t judge_frame(const struct uwt_server *server, const struct conn *conn,
+    const struct ws_frame *frame)
+{
+	bool control = frame->opcode >= WS_CLOSE;
+
+	if (control)
+		return WS_STATUS_NONE;
+	if ((frame->opcode == WS_CONTINUATION) != (conn->opcode != 0))
+		return WS_STATUS_PROTOCOL;
+	return frame->length > server->options.max_message - conn->message.length ?
+	    WS_STATUS_TOO_BIG : WS_STATUS_NONE;
+}
+
+/* Keep bytes of a frame until there are `need` of them. */
+static void frame_wait(struct uwt_server *server, uint32_t number, const uint8_t *data, size_t length,
+    size_t need)
+{
+	struct conn *conn = &server->conns.at[number];
+
+	conn->need = (uint32_t)need;
+	if (!conn_keep(server, number, &conn->raw, data, length))
+		no_room(server, number);
+}
+
+/* Look at the frame at data, of which length bytes are there. Returns how many bytes of it were used, length
+ * if it has to wait for more. */
+static size_t frame_input(struct uwt_server *server, uint32_t number, uint8_t *data, size_t length)
+{
+	const struct conn *conn = &server->conns.at[number];
+	struct ws_frame frame;
+	uint16_t status;
+
+	switch (ws_frame_read(data, length, &frame)) {
+	case WS_BAD:
+		fail(server, number, WS_STATUS_PROTOCOL, "a frame is malformed");
+		return length;
+	case WS_PARTIAL:
+		frame_wait(server, number, data, length, ws_head_size(data, length));
+		return length;
+	case WS_WHOLE:
+		break;
+	}
+	status = judge_frame(server, conn, &frame);
+	if (status != WS_STATUS_NONE) {
+		fail(server, number, status, status == WS_STATUS_TOO_BIG ? "a message is too long" :
+		    "a fragment is out of place");
+		return length;
+	}
+	if (length < frame.head + frame.length) {
+		frame_wait(server, number, data, length, frame.head + (size_t)frame.length);
+		return length;
+	}
+	ws_unmask(data + frame.head, (size_t)frame.length, frame.mask);
+	if (frame.opcode >= WS_CLOSE)
+		control_frame(server, number, &frame, data + frame.head);
+	else
+		data_frame(server, number, &frame, data + frame.head);
+	return frame.head + (size_t)frame.length;
+}
+
+/* Use bytes of a WebSocket. Returns how many were used. */
+static size_t websocket_input(struct uwt_server *server, uint32_t number, uint8_t *data, size_t length)
+{
+	struct conn *conn = &server->conns.at[number];
+	size_t before = conn->raw.length;
+
+	if (before + length < conn->need) {
+		if (!conn_keep(server, number, &conn->raw, data, length))
+			no_room(server, number);
+		return length;
+	}
+	buf_copy(server->pool, &conn->raw, data - before);
+	buf_clear(server->pool, &conn->raw);
+	conn_hold(server, number);
+	conn->need = 0;
+	return frame_input(server, number, data - before, before + length) - before;
+}
+
+/* -- reading -------------------------------------------------------------------------- */
+
+static void conn_input(struct uwt_server *server, uint32_t number, uint8_t *data, size_t length)
+{
+	struct conn *conn = &server->conns.at[number];
+
+	while (length > 0 && !(conn->flags & CONN_PAUSED)) {
+		size_t used;
+
+		if (conn->state == CONN_WEBSOCKET)
+			used = websocket_input(server, number, data, length);
+		else if (conn->state == CONN_HEAD || conn->state == CONN_IDLE)
+			used = head_input(server, number, data, length);
+		else
+			return;
+		data += used;
+		length -= used;
+	}
+	if (length > 0 && !conn_keep(server, number, &conn->raw, data, length))
+		conn_doom(server, number);
+}
+
+void conn_resume(struct uwt_server *server, uint32_t number)
+{
+	struct conn *conn = &server->conns.at[number];
+	size_t length = conn->raw.length;
+
+	conn->flags &= (uint8_t)~CONN_PAUSED;
+	conn_interest(server, number);
+	buf_copy(server->pool, &conn->raw, server->input);
+	buf_clear(server->pool, &conn->raw);
+	conn_hold(server, number);
+	conn_input(server, number, server->input, length);
+}
+
+/* The peer has sent all it will. One that spoke HTTP may still wait for its answer. */
+static void input_ended(struct uwt_server *server, uint32_t number)
+{
+	struct conn *conn = &server->conns.at[number];
+
+	if (conn->out.length == 0 || conn->state == CONN_WEBSOCKET) {
+		conn_doom(server, number);
+		return;
+	}
+	conn_end(server, number, true);
+	conn->flags |= CONN_PAUSED;
+	conn_interest(server, number);
+}
+
+void conn_readable(struct uwt_server *server, uint32_t number)
+{
+	struct conn *conn = &server->conns.at[number];
+	ssize_t got = recv(conn->fd, server->input, READ_SIZE, 0);
+
+	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		return;
+	if (got < 0) {
+		conn_doom(server, number);
+		return;
+	}
+	if (got == 0) {
+		input_ended(server, number);
+		return;
+	}
+	if (conn->state == CONN_WEBSOCKET)
+		conn_time(server, number, TIMER_ALIVE);
+	conn_input(server, number, server->input, (size_t)got);
+}

@@ -1,0 +1,142 @@
+/*
+ * inside.h - what the three files of the server share; nobody else includes it.
+ *
+ *   server.c    the object, its listeners, its turn, its clocks
+ *   inbound.c   bytes that come: request heads, frames, whole messages to the tracker
+ *   outbound.c  bytes that go: what the tracker emits, what a turn sends; and how connections end
+ *
+ * A connection is named by its number in the table. It never goes away while something is done with
+ * it: conn_doom only marks it, and the turn's end frees it. So after anything that may send, a caller looks
+ * at the connection's state, but need not fear for its number.
+ */
+#ifndef INSIDE_H
+#define INSIDE_H
+
+#include "address.h"
+#include "buf.h"
+#include "conns.h"
+#include "listen.h"
+#include "poll.h"
+#include "server.h"
+#include "site.h"
+#include "tracker.h"
+#include "ws.h"
+
+#define READ_SIZE 65536         /* bytes of one recv */
+#define OUT_MAX 262144          /* unsent bytes of one connection */
+
+/* The lists by time; how long a connection may stay in each is in server.c. */
+enum timer {
+	TIMER_HEAD,             /* a request's head is coming, or the first is awaited */
+	TIMER_IDLE,             /* HTTP, between requests */
+	TIMER_ALIVE,            /* WebSocket: since it was last heard */
+	TIMER_PINGED,           /* WebSocket: since the ping that is not answered */
+	TIMER_ENDING,           /* closing */
+	TIMERS,
+	TIMER_DOOMED = TIMERS   /* not timed: gone at the end of the turn */
+};
+
+/* The lists of young connections: those that came in, and those that are only told that it is full. */
+enum young { YOUNG_WAITING, YOUNG_REFUSED, YOUNGS };
+
+#define HOLDS 20                /* lists of holders: number n holds fewer than 2^n buffers, not 2^(n-1) */
+
+struct uwt_server {
+	struct uwt_options options;
+	struct site site;
+	struct address_ranges trusted;  /* proxies */
+	size_t memory_size;             /* bytes reserved, this struct included */
+	struct poll_set *poll;
+	struct listen_set listeners;
+	int wake[2];                    /* a pipe: what is written there ends a wait */
+	uint64_t started;               /* ms: the clock at the start */
+	uint64_t now;                   /* ms since then, read once per turn */
+	uint64_t accept_again;          /* ms: nothing is accepted until then; 0: accepting */
+	uint64_t close_by;              /* ms: once closed, when connections are cut off */
+	bool closed;
+
+	struct conns conns;
+	struct conn_list timers[TIMERS + 1];
+	struct conn_list youngs[YOUNGS];
+	struct conn_list holds[HOLDS + 1];
+	uint32_t refused;               /* connections with CONN_FULL */
+	uint32_t dirty;                 /* first of those with output to send this turn */
+
+	struct buf_pool *pool;
+	struct tracker *tracker;
+	char *page;                     /* where statistics are rendered */
+	uint8_t *input;                 /* where recv writes; older bytes are put before it */
+};
+
+/* server.c */
+
+/* Put a connection into a list by time, as of now. */
+void conn_time(struct uwt_server *server, uint32_t number, enum timer timer);
+
+/* For how many ms has it been there? Right for 49 days. */
+uint32_t conn_age(const struct uwt_server *server, uint32_t number);
+
+/* Put a connection into its list of young ones, or take it out; either may be done twice. */
+void young_join(struct uwt_server *server, uint32_t number);
+void young_leave(struct uwt_server *server, uint32_t number);
+
+/* inbound.c */
+
+/* A connection can be read. */
+void conn_readable(struct uwt_server *server, uint32_t number);
+
+/* All output has been sent: go on with what was read before. */
+void conn_resume(struct uwt_server *server, uint32_t number);
+
+/* outbound.c */
+
+/* Tell the program that a peer did wrong; text may hold any bytes. */
+void conn_warn(const struct uwt_server *server, const char *text);
+
+/* End a connection: its output is thrown away, the rest happens at the end of the turn. */
+void conn_doom(struct uwt_server *server, uint32_t number);
+
+/* At the end of a turn, for those that were doomed: first, end their memberships, so that the program is told
+ * before replies are sent; then, with nothing queued any more, close their descriptors and free their numbers. */
+void conns_leave(struct uwt_server *server);
+void conns_reap(struct uwt_server *server);
+
+/* Send the output and then close; memberships end now. If the peer may still be sending
+ * (at_once false), its bytes are thrown away until it closes too, or 5 s have passed. */
+void conn_end(struct uwt_server *server, uint32_t number, bool at_once);
+
+/* Queue bytes to be sent at the end of the turn. Returns false, queueing nothing, if memory is short or the
+ * connection is ending. */
+bool conn_send(struct uwt_server *server, uint32_t number, const struct msg_slice *pieces, size_t count);
+
+/* Queue a frame. */
+void conn_send_frame(struct uwt_server *server, uint32_t number, enum ws_opcode opcode,
+    const struct msg_slice *payload, size_t count);
+
+/* Send an HTTP answer, at once as far as the socket takes it: it may be larger than the pool. */
+void conn_send_answer(struct uwt_server *server, uint32_t number, const struct site_answer *answer,
+    uint8_t minor, bool with_body);
+
+/* Send a close frame and end the connection; says no code for WS_STATUS_NONE. */
+void conn_close_websocket(struct uwt_server *server, uint32_t number, uint16_t status, bool at_once);
+
+/* Ping a WebSocket that has no unanswered ping. */
+void conn_ping(struct uwt_server *server, uint32_t number);
+
+/* The socket takes bytes again. */
+void conn_writable(struct uwt_server *server, uint32_t number);
+
+/* Send what the turn has queued, after telling the program of the turn. */
+void conns_flush(struct uwt_server *server);
+
+/* Keep bytes that were read; may end the largest holder of buffers. False if there is no room. */
+bool conn_keep(struct uwt_server *server, uint32_t number, struct buf_chain *chain, const uint8_t *data,
+    size_t length);
+
+/* Note how many buffers a connection holds over a turn. */
+void conn_hold(struct uwt_server *server, uint32_t number);
+
+/* Wait for what the connection's flags ask for. */
+void conn_interest(struct uwt_server *server, uint32_t number);
+
+#endif

@@ -1,0 +1,827 @@
+/* msg.c - see msg.h. JSON is RFC 8259. */
+#include "msg.h"
+
+#include <limits.h>
+#include <string.h>
+
+/* Where it is no system header, it is not clean under our warnings. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#pragma GCC diagnostic ignored "-Wsign-compare"
+#pragma GCC diagnostic ignored "-Wshadow"
+#define JSMN_STATIC
+#define JSMN_STRICT
+#define JSMN_PARENT_LINKS /* without them it is quadratic */
+#include <jsmn.h>
+#pragma GCC diagnostic pop
+
+/* ---- The grammar ---- */
+
+enum expect {
+	EXPECT_VALUE,
+	EXPECT_VALUE_OR_END,    /* after `[` */
+	EXPECT_KEY,
+	EXPECT_KEY_OR_END,      /* after `{` */
+	EXPECT_COMMA_OR_END,
+	EXPECT_NOTHING          /* it is not JSON */
+};
+
+struct scan {
+	const uint8_t *at;
+	const uint8_t *end;
+	uint32_t objects;       /* a bit per open level, the innermost lowest: 1 is an object */
+	unsigned depth;
+	unsigned tokens;
+};
+
+static bool is_digit(uint8_t c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool is_hex(uint8_t c)
+{
+	return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+}
+
+#define ONES UINT64_C(0x0101010101010101)
+
+/* Of the next 8 bytes, mark with 0x80 the first (here the lowest) that is a quote, a backslash or
+ * below 0x20. 0 if there is none. Above the first mark there may be false ones, made by the borrows
+ * of the subtractions; a byte that gets no mark borrows nothing. */
+static uint64_t word_stops(const uint8_t *at)
+{
+	uint64_t word = (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16
+	    | (uint64_t)at[3] << 24 | (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40
+	    | (uint64_t)at[6] << 48 | (uint64_t)at[7] << 56; /* one load, on most machines */
+	uint64_t low = (word ^ (ONES * 2)) - ONES * 0x21; /* `"` becomes 0x20, 0x20 becomes `"` */
+	uint64_t backslash = (word ^ (ONES * '\\')) - ONES;
+
+	return (low | backslash) & ~word & (ONES * 0x80);
+}
+
+/* Which byte bears the lowest mark: the bytes up to it are counted by a multiplication. */
+static unsigned first_stop(uint64_t stops)
+{
+	return (unsigned)(((((stops & (0 - stops)) - 1) & ONES) * ONES >> 56) - 1);
+}
+
+/* The skip functions return where the thing ends, NULL if it is malformed. */
+
+/* After the backslash. */
+static const uint8_t *escape_skip(const uint8_t *at, const uint8_t *end)
+{
+	if (at == end)
+		return NULL;
+	switch (*at++) {
+	case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r': case 't':
+		return at;
+	case 'u':
+		if (end - at < 4 || !is_hex(at[0]) || !is_hex(at[1]) || !is_hex(at[2])
+		    || !is_hex(at[3]))
+			return NULL;
+		return at + 4;
+	default:
+		return NULL;
+	}
+}
+
+/* Over the plain bytes of a string: to a quote, a backslash, a control character or the end. */
+static const uint8_t *plain_skip(const uint8_t *at, const uint8_t *end)
+{
+	uint64_t stops;
+
+	while (end - at >= 8) {
+		stops = word_stops(at);
+		if (stops != 0)
+			return at + first_stop(stops);
+		at += 8;
+	}
+	while (at < end && *at >= 0x20 && *at != '"' && *at != '\\')
+		at++;
+	return at;
+}
+
+/* After the opening quote, to after the closing one. */
+static const uint8_t *string_skip(const uint8_t *at, const uint8_t *end)
+{
+	for (;;) {
+		at = plain_skip(at, end);
+		if (at == end || *at < 0x20)
+			return NULL;
+		if (*at++ == '"')
+			return at;
+		at = escape_skip(at, end);
+		if (at == NULL)
+			return NULL;
+	}
+}
+
+static const uint8_t *digits_skip(const uint8_t *at, const uint8_t *end)
+{
+	const uint8_t *start = at;
+
+	while (at < end && is_digit(*at))
+		at++;
+	return at > start ? at : NULL;
+}
+
+static const uint8_t *number_skip(const uint8_t *at, const uint8_t *end)
+{
+	if (*at == '-')
+		at++;
+	if (at < end && *at == '0')
+		at++;
+	else
+		at = digits_skip(at, end);
+	if (at != NULL && at < end && *at == '.')
+		at = digits_skip(at + 1, end);
+	if (at != NULL && at < end && (*at == 'e' || *at == 'E')) {
+		at++;
+		if (at < end && (*at == '+' || *at == '-'))
+			at++;
+		at = digits_skip(at, end);
+	}
+	return at;
+}
+
+static const uint8_t *name_skip(const uint8_t *at, const uint8_t *end, const char *name, size_t len)
+{
+	return (size_t)(end - at) >= len && memcmp(at, name, len) == 0 ? at + len : NULL;
+}
+
+static void blanks_skip(struct scan *scan)
+{
+	while (scan->at < scan->end && (*scan->at == ' ' || *scan->at == '\n'
+	    || *scan->at == '\r' || *scan->at == '\t'))
+		scan->at++;
+}
+
+static enum expect scan_open(struct scan *scan, bool object)
+{
+	if (scan->depth == MSG_DEPTH_MAX)
+		return EXPECT_NOTHING;
+	scan->depth++;
+	scan->objects = scan->objects << 1 | object;
+	scan->at++;
+	return object ? EXPECT_KEY_OR_END : EXPECT_VALUE_OR_END;
+}
+
+static enum expect scan_close(struct scan *scan)
+{
+	scan->depth--;
+	scan->objects >>= 1;
+	scan->at++;
+	return EXPECT_COMMA_OR_END;
+}
+
+static enum expect scan_value(struct scan *scan)
+{
+	const uint8_t *at = scan->at, *end = scan->end;
+
+	scan->tokens++;
+	switch (*at) {
+	case '{':
+		return scan_open(scan, true);
+	case '[':
+		return scan_open(scan, false);
+	case '"':
+		at = string_skip(at + 1, end);
+		break;
+	case 't':
+		at = name_skip(at, end, "true", 4);
+		break;
+	case 'f':
+		at = name_skip(at, end, "false", 5);
+		break;
+	case 'n':
+		at = name_skip(at, end, "null", 4);
+		break;
+	default:
+		at = number_skip(at, end);
+	}
+	scan->at = at;
+	return at != NULL ? EXPECT_COMMA_OR_END : EXPECT_NOTHING;
+}
+
+/* A key and its colon. */
+static enum expect scan_key(struct scan *scan)
+{
+	scan->tokens++;
+	if (*scan->at != '"')
+		return EXPECT_NOTHING;
+	scan->at = string_skip(scan->at + 1, scan->end);
+	if (scan->at == NULL)
+		return EXPECT_NOTHING;
+	blanks_skip(scan);
+	if (scan->at == scan->end || *scan->at != ':')
+		return EXPECT_NOTHING;
+	scan->at++;
+	return EXPECT_VALUE;
+}
+
+static enum expect scan_comma_or_end(struct scan *scan)
+{
+	bool object = scan->objects & 1;
+
+	if (*scan->at == (object ? '}' : ']'))
+		return scan_close(scan);
+	if (*scan->at != ',')
+		return EXPECT_NOTHING;
+	scan->at++;
+	return object ? EXPECT_KEY : EXPECT_VALUE;
+}
+
+static enum expect scan_step(struct scan *scan, enum expect expect)
+{
+	switch (expect) {
+	case EXPECT_KEY_OR_END:
+		return *scan->at == '}' ? scan_close(scan) : scan_key(scan);
+	case EXPECT_KEY:
+		return scan_key(scan);
+	case EXPECT_VALUE_OR_END:
+		return *scan->at == ']' ? scan_close(scan) : scan_value(scan);
+	case EXPECT_VALUE:
+		return scan_value(scan);
+	case EXPECT_COMMA_OR_END:
+		return scan_comma_or_end(scan);
+	case EXPECT_NOTHING:
+		break;
+	}
+	return EXPECT_NOTHING;
+}
+
+/* Returns how many tokens the text has, 0 if it is not one JSON object within the limits. */
+static unsigned grammar_check(const char *text, size_t len)
+{
+	struct scan scan = { .at = (const uint8_t *)text, .end = (const uint8_t *)text + len };
+	enum expect expect = EXPECT_VALUE;
+
+	blanks_skip(&scan);
+	if (scan.at == scan.end || *scan.at != '{')
+		return 0;
+	do {
+		expect = scan_step(&scan, expect);
+		if (expect == EXPECT_NOTHING || scan.tokens > MSG_TOKENS_MAX)
+			return 0;
+		blanks_skip(&scan);
+	} while (scan.at < scan.end && scan.depth > 0);
+	return scan.at == scan.end && scan.depth == 0 ? scan.tokens : 0;
+}
+
+/* ---- Code points ----
+ *
+ * From here on escapes are known to be whole; UTF-8 is the caller's word, which is taken for
+ * its meaning but not for where a string ends. */
+
+#define POINT_LONE UINT32_MAX   /* half of a surrogate pair, or no UTF-8 */
+
+static unsigned hex_value(uint8_t c)
+{
+	return is_digit(c) ? c - 0u - '0' : (c | 0x20u) - 'a' + 10;
+}
+
+static uint32_t hex4_value(const uint8_t *at)
+{
+	return hex_value(at[0]) << 12 | hex_value(at[1]) << 8 | hex_value(at[2]) << 4
+	    | hex_value(at[3]);
+}
+
+/* *at is at the backslash. */
+static uint32_t point_escaped(const uint8_t **at, const uint8_t *end)
+{
+	static const char letters[] = "bfnrt", meanings[] = "\b\f\n\r\t";
+	const uint8_t *p = *at;
+	const char *letter;
+	uint32_t point, low;
+
+	if (p[1] != 'u') {
+		*at = p + 2;
+		letter = memchr(letters, p[1], sizeof letters - 1);
+		return letter != NULL ? (uint8_t)meanings[letter - letters] : p[1];
+	}
+	*at = p + 6;
+	point = hex4_value(p + 2);
+	if (point < 0xd800 || point > 0xdfff)
+		return point;
+	if (point > 0xdbff || end - p < 12 || p[6] != '\\' || p[7] != 'u')
+		return POINT_LONE;
+	low = hex4_value(p + 8);
+	if (low < 0xdc00 || low > 0xdfff)
+		return POINT_LONE;
+	*at = p + 12;
+	return 0x10000 + ((point - 0xd800) << 10 | (low - 0xdc00));
+}
+
+/* The next code point of UTF-8; a backslash is a backslash. *at is before end. */
+static uint32_t point_raw(const uint8_t **at, const uint8_t *end)
+{
+	const uint8_t *p = *at;
+	unsigned more, i;
+	uint32_t point;
+
+	if (*p < 0x80) {
+		*at = p + 1;
+		return *p;
+	}
+	more = *p >= 0xf0 ? 3 : *p >= 0xe0 ? 2 : 1;
+	if ((size_t)(end - p) <= more) {
+		*at = end;
+		return POINT_LONE;
+	}
+	point = *p & (0x3fu >> more);
+	for (i = 1; i <= more; i++)
+		point = point << 6 | (p[i] & 0x3fu);
+	*at = p + more + 1;
+	return point;
+}
+
+/* The next code point of the inside of a JSON string. *at is before end. */
+static inline uint32_t point_next(const uint8_t **at, const uint8_t *end)
+{
+	if (**at < 0x80 && **at != '\\')
+		return *(*at)++;
+	return **at == '\\' ? point_escaped(at, end) : point_raw(at, end);
+}
+
+struct word {
+	const char *text;       /* ASCII letters, digits and `_` only */
+	size_t len;
+};
+
+#define WORD(text) { text, sizeof(text) - 1 }
+
+/* Does the inside of a JSON string, which has escapes, mean this word? */
+static bool escaped_is(struct msg_slice string, const struct word *word)
+{
+	const uint8_t *at = (const uint8_t *)string.text, *end = at + string.len;
+	size_t i;
+
+	for (i = 0; i < word->len && at < end; i++) {
+		if (point_next(&at, end) != (uint8_t)word->text[i])
+			return false;
+	}
+	return i == word->len && at == end;
+}
+
+/* Which of the words does the inside of a JSON string mean? Returns count if none. */
+static size_t word_find(struct msg_slice string, const struct word *words, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		if (string.len == words[i].len
+		    && memcmp(string.text, words[i].text, string.len) == 0)
+			return i;
+	}
+	if (memchr(string.text, '\\', string.len) == NULL)
+		return count;
+	for (i = 0; i < count && !escaped_is(string, &words[i]); i++)
+		;
+	return i;
+}
+
+static bool id_read(struct msg_slice string, uint8_t id[static MSG_ID_SIZE])
+{
+	const uint8_t *at = (const uint8_t *)string.text, *end = at + string.len;
+	uint32_t point;
+	size_t i;
+
+	for (i = 0; i < MSG_ID_SIZE && at < end; i++) {
+		point = point_next(&at, end);
+		if (point > 0xff)
+			return false;
+		id[i] = (uint8_t)point;
+	}
+	return i == MSG_ID_SIZE && at == end;
+}
+
+static bool offer_id_is_usable(struct msg_slice string)
+{
+	const uint8_t *at = (const uint8_t *)string.text, *end = at + string.len;
+	size_t points;
+
+	if (string.len <= MSG_OFFER_ID_MAX && memchr(at, '\\', string.len) == NULL)
+		return true;
+	for (points = 0; at < end; points++) {
+		if (points == MSG_OFFER_ID_MAX || point_next(&at, end) == POINT_LONE)
+			return false;
+	}
+	return true;
+}
+
+/* ---- Numbers: JSON text that begins with `-` or a digit ---- */
+
+static bool number_is_zero(struct msg_slice number)
+{
+	size_t i;
+
+	for (i = 0; i < number.len && number.text[i] != 'e' && number.text[i] != 'E'; i++) {
+		if (number.text[i] >= '1' && number.text[i] <= '9')
+			return false;
+	}
+	return true;
+}
+
+/* The number's exponent; what is beyond any message's length in digits is as good as infinite. */
+static int64_t number_exponent(struct msg_slice number)
+{
+	const char *at = number.text, *end = at + number.len;
+	int64_t exponent = 0;
+	bool negative;
+
+	while (at < end && *at != 'e' && *at != 'E')
+		at++;
+	if (at == end)
+		return 0;
+	at++;
+	negative = *at == '-';
+	if (negative || *at == '+')
+		at++;
+	for (; at < end && exponent < INT64_C(1000000000000); at++)
+		exponent = exponent * 10 + (*at - '0');
+	return negative ? -exponent : exponent;
+}
+
+/* The integer part, exactly: as many digits as stand before the point once the exponent has
+ * moved it. A number that is not 0 has shown a digit other than 0 by the time its own digits are
+ * used up, so that the zeros of the exponent reach the ceiling after ten. */
+static uint32_t number_floor(struct msg_slice number)
+{
+	const char *at = number.text, *end = at + number.len;
+	uint64_t value = 0;
+	int64_t places;
+
+	if (number_is_zero(number))
+		return 0;
+	if (*at == '-')
+		return MSG_NUMWANT_ALL;
+	places = number_exponent(number);
+	while (at < end && is_digit((uint8_t)*at)) {
+		places++;
+		at++;
+	}
+	at = number.text;
+	for (; places > 0 && value < MSG_NUMWANT_ALL; places--) {
+		if (at < end && *at == '.')
+			at++;
+		value *= 10;
+		if (at < end && is_digit((uint8_t)*at))
+			value += (uint64_t)(*at++ - '0');
+	}
+	return value < MSG_NUMWANT_ALL ? (uint32_t)value : MSG_NUMWANT_ALL;
+}
+
+/* ---- Values: tokens by their index. 0 is the message itself, as a value it means absent. ---- */
+
+struct reader {
+	const char *text;
+	const jsmntok_t *tokens;
+	int count;
+};
+
+/* The text of a value; of a string its inside. */
+static struct msg_slice value_text(const struct reader *reader, int value)
+{
+	const jsmntok_t *token = &reader->tokens[value];
+
+	return (struct msg_slice){ reader->text + token->start,
+	    (size_t)(token->end - token->start) };
+}
+
+/* The text of a value; of a string with its quotes. */
+static struct msg_slice value_json(const struct reader *reader, int value)
+{
+	struct msg_slice slice = value_text(reader, value);
+
+	if (reader->tokens[value].type == JSMN_STRING) {
+		slice.text--;
+		slice.len += 2;
+	}
+	return slice;
+}
+
+static bool value_is(const struct reader *reader, int value, jsmntype_t type)
+{
+	return value != 0 && reader->tokens[value].type == type;
+}
+
+static bool value_is_null(const struct reader *reader, int value)
+{
+	return value_is(reader, value, JSMN_PRIMITIVE) && value_text(reader, value).text[0] == 'n';
+}
+
+static bool value_is_number(const struct reader *reader, int value)
+{
+	char first;
+
+	if (!value_is(reader, value, JSMN_PRIMITIVE))
+		return false;
+	first = value_text(reader, value).text[0];
+	return first == '-' || is_digit((uint8_t)first);
+}
+
+/* Which of the words is a value? Returns count if none. */
+static size_t value_word(const struct reader *reader, int value, const struct word *words,
+    size_t count)
+{
+	if (!value_is(reader, value, JSMN_STRING))
+		return count;
+	return word_find(value_text(reader, value), words, count);
+}
+
+static bool value_is_id(const struct reader *reader, int value, uint8_t id[static MSG_ID_SIZE])
+{
+	return value_is(reader, value, JSMN_STRING) && id_read(value_text(reader, value), id);
+}
+
+/* The first token after a value and all that is in it. */
+static int value_after(const struct reader *reader, int value)
+{
+	int end = reader->tokens[value].end;
+
+	do {
+		value++;
+	} while (value < reader->count && reader->tokens[value].start < end);
+	return value;
+}
+
+/* Find an object's members by their names, the last of each. values[i] becomes the value of
+ * names[i], 0 if there is none. values has one element more than names, for all others. */
+static void members_find(const struct reader *reader, int object, const struct word *names,
+    size_t count, int *values)
+{
+	int end = reader->tokens[object].end;
+	int at = object + 1;
+
+	memset(values, 0, (count + 1) * sizeof *values);
+	while (at < reader->count && reader->tokens[at].start < end) {
+		values[word_find(value_text(reader, at), names, count)] = at + 1;
+		at = value_after(reader, at + 1);
+	}
+}
+
+/* ---- Messages ---- */
+
+enum field {
+	FIELD_ACTION, FIELD_INFO_HASH, FIELD_PEER_ID, FIELD_EVENT, FIELD_LEFT, FIELD_NUMWANT,
+	FIELD_OFFERS, FIELD_ANSWER, FIELD_TO_PEER_ID, FIELD_OFFER_ID, FIELD_COUNT
+};
+
+static const struct word field_names[FIELD_COUNT] = {
+	[FIELD_ACTION] = WORD("action"),
+	[FIELD_INFO_HASH] = WORD("info_hash"),
+	[FIELD_PEER_ID] = WORD("peer_id"),
+	[FIELD_EVENT] = WORD("event"),
+	[FIELD_LEFT] = WORD("left"),
+	[FIELD_NUMWANT] = WORD("numwant"),
+	[FIELD_OFFERS] = WORD("offers"),
+	[FIELD_ANSWER] = WORD("answer"),
+	[FIELD_TO_PEER_ID] = WORD("to_peer_id"),
+	[FIELD_OFFER_ID] = WORD("offer_id")
+};
+
+/* An offer or an answer: body an object with a string `sdp`, offer_id a short string. */
+static bool offer_read(const struct reader *reader, int body, int offer_id,
+    struct msg_offer *offer)
+{
+	static const struct word sdp = WORD("sdp");
+	int values[2];
+
+	if (!value_is(reader, body, JSMN_OBJECT) || !value_is(reader, offer_id, JSMN_STRING)
+	    || !offer_id_is_usable(value_text(reader, offer_id)))
+		return false;
+	members_find(reader, body, &sdp, 1, values);
+	if (!value_is(reader, values[0], JSMN_STRING))
+		return false;
+	offer->body = value_json(reader, body);
+	offer->offer_id = value_json(reader, offer_id);
+	return true;
+}
+
+static void offers_read(const struct reader *reader, int array, struct msg *msg)
+{
+	static const struct word names[] = { WORD("offer"), WORD("offer_id") };
+	int entry, end, values[3];
+
+	if (!value_is(reader, array, JSMN_ARRAY))
+		return;
+	end = value_after(reader, array);
+	for (entry = array + 1; entry < end && msg->offer_count < MSG_OFFERS_MAX;
+	    entry = value_after(reader, entry)) {
+		if (!value_is(reader, entry, JSMN_OBJECT))
+			continue;
+		members_find(reader, entry, names, 2, values);
+		if (offer_read(reader, values[0], values[1], &msg->offers[msg->offer_count]))
+			msg->offer_count++;
+	}
+}
+
+static enum msg_event event_read(const struct reader *reader, int value)
+{
+	static const struct word words[] = { WORD("started"), WORD("completed"), WORD("stopped") };
+	static const enum msg_event events[] = { MSG_STARTED, MSG_COMPLETED, MSG_STOPPED,
+	    MSG_UPDATE };
+
+	return events[value_word(reader, value, words, 3)];
+}
+
+static bool left_read(const struct reader *reader, int value)
+{
+	static const struct word zero = WORD("0");
+
+	if (value_is_number(reader, value))
+		return number_is_zero(value_text(reader, value));
+	return value_word(reader, value, &zero, 1) == 0;
+}
+
+static enum msg_fault announce_read(const struct reader *reader, const int *fields,
+    struct msg *msg)
+{
+	int answer = fields[FIELD_ANSWER];
+
+	if (!msg->has_info_hash)
+		return MSG_BAD_INFO_HASH;
+	if (!value_is_id(reader, fields[FIELD_PEER_ID], msg->peer_id))
+		return MSG_BAD_PEER_ID;
+	msg->has_answer = answer != 0 && !value_is_null(reader, answer);
+	if (msg->has_answer) {
+		if (!value_is_id(reader, fields[FIELD_TO_PEER_ID], msg->to_peer_id))
+			return MSG_BAD_TO_PEER_ID;
+		msg->answer_usable = offer_read(reader, answer, fields[FIELD_OFFER_ID],
+		    &msg->answer);
+	}
+	msg->event = event_read(reader, fields[FIELD_EVENT]);
+	msg->left_is_zero = left_read(reader, fields[FIELD_LEFT]);
+	if (value_is_number(reader, fields[FIELD_NUMWANT]))
+		msg->numwant = number_floor(value_text(reader, fields[FIELD_NUMWANT]));
+	offers_read(reader, fields[FIELD_OFFERS], msg);
+	return MSG_OK;
+}
+
+static enum msg_fault scrape_read(const struct reader *reader, int info_hash, struct msg *msg)
+{
+	int entry, end;
+
+	if (info_hash == 0 || value_is_null(reader, info_hash)) {
+		msg->all = true;
+		return MSG_OK;
+	}
+	if (msg->has_info_hash) {
+		memcpy(msg->hashes[0], msg->info_hash, MSG_ID_SIZE);
+		msg->hash_count = 1;
+		return MSG_OK;
+	}
+	if (!value_is(reader, info_hash, JSMN_ARRAY))
+		return MSG_BAD_INFO_HASH;
+	if (reader->tokens[info_hash].size > MSG_HASHES_MAX)
+		return MSG_TOO_MANY_HASHES;
+	end = value_after(reader, info_hash);
+	for (entry = info_hash + 1; entry < end; entry++) {
+		/* An entry that holds others is no id, so all that are met are the array's own. */
+		if (!value_is_id(reader, entry, msg->hashes[msg->hash_count]))
+			return MSG_BAD_INFO_HASH;
+		msg->hash_count++;
+	}
+	return MSG_OK;
+}
+
+static enum msg_fault message_read(const struct reader *reader, struct msg *msg)
+{
+	static const struct word actions[] = { WORD("announce"), WORD("scrape") };
+	int fields[FIELD_COUNT + 1];
+
+	members_find(reader, 0, field_names, FIELD_COUNT, fields);
+	if (fields[FIELD_ACTION] != 0)
+		msg->action_text = value_json(reader, fields[FIELD_ACTION]);
+	msg->has_info_hash = value_is_id(reader, fields[FIELD_INFO_HASH], msg->info_hash);
+	switch (value_word(reader, fields[FIELD_ACTION], actions, 2)) {
+	case 0:
+		msg->action = MSG_ANNOUNCE;
+		return announce_read(reader, fields, msg);
+	case 1:
+		msg->action = MSG_SCRAPE;
+		return scrape_read(reader, fields[FIELD_INFO_HASH], msg);
+	default:
+		return MSG_BAD_ACTION;
+	}
+}
+
+static void msg_init(struct msg *msg)
+{
+	msg->action = MSG_NO_ACTION;
+	msg->has_info_hash = false;
+	msg->action_text = (struct msg_slice){ NULL, 0 };
+	msg->event = MSG_UPDATE;
+	msg->left_is_zero = false;
+	msg->has_answer = false;
+	msg->answer_usable = false;
+	msg->numwant = MSG_NUMWANT_ALL;
+	msg->offer_count = 0;
+	msg->all = false;
+	msg->hash_count = 0;
+}
+
+size_t msg_scratch_size(void)
+{
+	return MSG_TOKENS_MAX * sizeof(jsmntok_t);
+}
+
+enum msg_fault msg_parse(struct msg *msg, const char *text, size_t len, void *scratch)
+{
+	struct reader reader = { text, scratch, 0 };
+	jsmn_parser parser;
+
+	msg_init(msg);
+	msg->fault = MSG_BAD_JSON;
+	if (len == 0 || len > INT_MAX) /* jsmn counts in int */
+		return msg->fault;
+	reader.count = (int)grammar_check(text, len);
+	if (reader.count == 0)
+		return msg->fault;
+	jsmn_init(&parser);
+	if (jsmn_parse(&parser, text, len, scratch, MSG_TOKENS_MAX) == reader.count)
+		msg->fault = message_read(&reader, msg);
+	return msg->fault;
+}
+
+/* ---- Text to send ---- */
+
+/* Write an escape, if the code point needs one. Returns its length or 0. */
+static size_t escape_write(uint32_t point, char *out)
+{
+	static const char digits[] = "0123456789abcdef", letters[] = "btn.fr";
+
+	if (point >= 0x20 && point != '"' && point != '\\')
+		return 0;
+	out[0] = '\\';
+	out[1] = (char)point;
+	if (point >= 0x20)
+		return 2;
+	if (point >= '\b' && point <= '\r' && point != '\v') {
+		out[1] = letters[point - '\b'];
+		return 2;
+	}
+	memcpy(out + 1, "u00", 3);
+	out[4] = digits[point >> 4];
+	out[5] = digits[point & 15];
+	return 6;
+}
+
+/* Write a code point of a JSON string, at most 6 bytes. Returns how many. */
+static size_t point_write(uint32_t point, char *out)
+{
+	size_t len = escape_write(point, out), i;
+
+	if (len > 0)
+		return len;
+	if (point < 0x80) {
+		out[0] = (char)point;
+		return 1;
+	}
+	len = point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+	for (i = len - 1; i > 0; i--) {
+		out[i] = (char)(0x80 | (point & 0x3f));
+		point >>= 6;
+	}
+	out[0] = (char)((0xf00u >> len & 0xf0) | point);
+	return len;
+}
+
+size_t msg_id_text(const uint8_t id[static MSG_ID_SIZE], char out[static MSG_ID_TEXT_MAX])
+{
+	size_t len = 0, i;
+
+	for (i = 0; i < MSG_ID_SIZE; i++)
+		len += point_write(id[i], out + len);
+	return len;
+}
+
+#define ACTION_POINTS_MAX 32
+
+size_t msg_action_text(const struct msg *msg, char out[static MSG_ACTION_TEXT_MAX])
+{
+	static const char absent[] = "undefined";
+	const uint8_t *at = (const uint8_t *)msg->action_text.text, *end;
+	size_t len = 0, points;
+	uint32_t point;
+	bool string;
+
+	if (at == NULL) {
+		memcpy(out, absent, sizeof absent);
+		return sizeof absent - 1;
+	}
+	end = at + msg->action_text.len;
+	string = *at == '"';
+	if (string) {
+		at++;
+		end--;
+	}
+	for (points = 0; points < ACTION_POINTS_MAX && at < end; points++) {
+		point = string ? point_next(&at, end) : point_raw(&at, end);
+		len += point_write(point == POINT_LONE ? 0xfffd : point, out + len);
+	}
+	out[len] = '\0';
+	return len;
+}

@@ -1,0 +1,40 @@
+/*
+ * options.h - the command line and the config file.
+ *
+ * One table in options.c serves the command line, the config file and --help.
+ */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "server.h"
+
+#define OPTIONS_HOSTS_MAX 16
+#define OPTIONS_ERROR_MAX 512
+
+struct options {
+	struct uwt_options server;
+	uint16_t port;
+	const char *hosts[OPTIONS_HOSTS_MAX];
+	size_t host_count;
+	const char *index;          /* file for /, "none", or NULL */
+	const char *config;
+	bool quiet, silent;
+	bool version, help;         /* print that and end */
+	bool hosts_from_config;     /* the command line's replace them */
+};
+
+/*
+ * Read the command line and the config file that it names; the command line wins. Returns false with one line
+ * in error, which names the word that is wrong and what is allowed. Strings point into argv or into memory that
+ * is kept until the program ends.
+ */
+bool options_read(struct options *options, int argc, char **argv, char error[static OPTIONS_ERROR_MAX]);
+
+/* Print the usage to stdout. */
+void options_help(void);
+
+#endif

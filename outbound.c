@@ -1,0 +1,388 @@
+/* outbound.c - bytes that go, and how connections end; see inside.h */
+#include "inside.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "text.h"
+
+#define PIECES_MAX 64           /* of one system call */
+#define WARNING_MAX 512
+
+/* -- telling the program -------------------------------------------------------------- */
+
+static void tell_turn(const struct uwt_server *server)
+{
+	const struct uwt_callbacks *callbacks = &server->options.callbacks;
+
+	if (callbacks->turn != NULL)
+		callbacks->turn(callbacks->context);
+}
+
+void conn_warn(const struct uwt_server *server, const char *text)
+{
+	const struct uwt_callbacks *callbacks = &server->options.callbacks;
+	char memory[WARNING_MAX];
+	struct text escaped = TEXT_IN(memory);
+
+	if (callbacks->warning == NULL)
+		return;
+	text_add_escaped(&escaped, text, strlen(text));
+	callbacks->warning(callbacks->context, text_end(&escaped));
+}
+
+/* -- ends ----------------------------------------------------------------------------- */
+
+void conn_hold(struct uwt_server *server, uint32_t number)
+{
+	struct conn *conn = &server->conns.at[number];
+	uint32_t bytes = conn->raw.length + conn->message.length + conn->out.length;
+	uint32_t buffers = (bytes + BUF_DATA - 1) / BUF_DATA;
+	uint8_t hold = 0;
+
+	while (hold < HOLDS && buffers >> hold != 0)
+		hold++;
+	if (hold == conn->hold)
+		return;
+	if (conn->hold != 0)
+		conns_remove(&server->conns, &server->holds[conn->hold], CHAIN_HOLD, number);
+	conn->hold = hold;
+	if (hold != 0)
+		conns_append(&server->conns, &server->holds[hold], CHAIN_HOLD, number);
+}
+
+void conn_doom(struct uwt_server *server, uint32_t number)
+{
+	struct conn *conn = &server->conns.at[number];
+
+	if (conn->state == CONN_DOOMED)
+		return;
+	conn->state = CONN_DOOMED;
+	conn_time(server, number, TIMER_DOOMED);
+	buf_clear(server->pool, &conn->raw);
+	buf_clear(server->pool, &conn->message);
+	buf_clear(server->pool, &conn->out);
+	conn_hold(server, number);
+}
+
+static void conn_free(struct uwt_server *server, uint32_t number)
+{
+	struct conn *conn = &server->conns.at[number];
+
+	tracker_end(server->tracker, number);
+	conns_remove(&server->conns, &server->timers[conn->timer], CHAIN_TIME, number);
+	young_leave(server, number);
+	if (conn->flags & CONN_FULL)
+		server->refused--;
+	poll_remove(server->poll, conn->fd);
+	close(conn->fd);
+	conns_give(&server->conns, number);
+}
+
+void conns_leave(struct uwt_server *server)
+{
+	uint32_t number = server->timers[TIMER_DOOMED].first;
+
+	for (; number != 0; number = server->conns.at[number].links[CHAIN_TIME].after)
+		tracker_end(server->tracker, number);
+}
+
+void conns_reap(struct uwt_server *server)
+{
+	while (server->timers[TIMER_DOOMED].first != 0)
+		conn_free(server, server->timers[TIMER_DOOMED].first);
+}
+
+/* All output of a connection that is ending has been sent: say that there will be no more. */
+static void conn_sent_last(struct uwt_server *server, uint32_t number)
+{
+	struct conn *conn = &server->conns.at[number];
+
+	/* Closing while the peer still sends would reset the connection, and with it what was sent last. */
+	if (conn->flags & CONN_AT_ONCE || shutdown(conn->fd, SHUT_WR) != 0)
+		conn_doom(server, number);
+	else
+		conn->state = CONN_LINGER;
+}
+
+static void dirty_join(struct uwt_server *server, uint32_t number)
+{
+	struct conn *conn = &server->conns.at[number];
+
+	if (conn->flags & CONN_DIRTY)
+		return;
+	conn->flags |= CONN_DIRTY;
+	conn->next_dirty = server->dirty;
+	server->dirty = number;
+}
+
+void conn_end(struct uwt_server *server, uint32_t number, bool at_once)
+{
+	struct conn *conn = &server->conns.at[number];
+
+	if (conn->state == CONN_DOOMED || conn->state == CONN_CLOSING || conn->state == CONN_LINGER)
+		return;
+	conn->state = CONN_CLOSING;
+	if (at_once)
+		conn->flags |= CONN_AT_ONCE;
+	buf_clear(server->pool, &conn->raw);
+	buf_clear(server->pool, &conn->message);
+	conn_hold(server, number);
+	tracker_end(server->tracker, number);
+	conn_time(server, number, TIMER_ENDING);
+	young_join(server, number);
+	if (!(conn->flags & CONN_STALLED))
+		dirty_join(server, number);
+}
+
+/* -- sending -------------------------------------------------------------------------- */
+
+static bool takes_output(const struct conn *conn)
+{
+	return conn->state == CONN_HEAD || conn->state == CONN_IDLE || conn->state == CONN_WEBSOCKET;
+}
+
+void conn_interest(struct uwt_server *server, uint32_t number)
+{
+	struct conn *conn = &server->conns.at[number];
+	uint64_t tag = (uint64_t)conn->generation << 32 | number;
+	unsigned interest = (conn->flags & CONN_PAUSED ? 0 : POLL_READ) |
+	    (conn->flags & CONN_STALLED ? POLL_WRITE : 0);
+
+	if (!poll_change(server->poll, conn->fd, tag, interest))
+		conn_doom(server, number);
+}
+
+/* Hand bytes to a socket. Returns how many it took, -1 if the connection is broken. */
+static ssize_t socket_send(int fd, const struct iovec *pieces, int count)
+{
+	ssize_t sent;
+
+	do
+		sent = writev(fd, pieces, count);
+	while (sent < 0 && errno == EINTR);
+	if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ENOMEM))
+		return 0;
+	return sent;
+}
+
+/* Send from the connection's chain until it is empty or the socket takes no more. False if it is broken. */
+static bool chain_send(struct uwt_server *server, struct conn *conn)
+{
+	struct iovec pieces[PIECES_MAX];
+
+	while (conn->out.length > 0) {
+		int count = buf_pieces(server->pool, &conn->out, pieces, PIECES_MAX);
+		size_t offered = 0;
+		ssize_t sent = socket_send(conn->fd, pieces, count);
+
+		if (sent < 0)
+			return false;
+		while (count > 0)
+			offered += pieces[--count].iov_len;
+		buf_consume(server->pool, &conn->out, (size_t)sent);
+		if ((size_t)sent < offered)
+			break;
+	}
+	return true;
+}
+
+/* Send what the connection has, and arrange for the rest. */
+static void conn_flush(struct uwt_server *server, uint32_t number)
+{
+	struct conn *conn = &server->conns.at[number];
+	bool stalled;
+
+	if (conn->state == CONN_FREE || conn->state == CONN_DOOMED)
+		return;
+	if (!chain_send(server, conn)) {
+		conn_doom(server, number);
+		return;
+	}
+	conn_hold(server, number);
+	stalled = conn->out.length > 0;
+	if (stalled != ((conn->flags & CONN_STALLED) != 0)) {
+		conn->flags ^= CONN_STALLED;
+		conn_interest(server, number);
+	}
+	if (!stalled && conn->state == CONN_CLOSING)
+		conn_sent_last(server, number);
+}
+
+static void dirty_flush(struct uwt_server *server)
+{
+	while (server->dirty != 0) {
+		uint32_t number = server->dirty;
+		struct conn *conn = &server->conns.at[number];
+
+		server->dirty = conn->next_dirty;
+		conn->flags &= (uint8_t)~CONN_DIRTY;
+		conn_flush(server, number);
+	}
+}
+
+void conns_flush(struct uwt_server *server)
+{
+	tell_turn(server);
+	dirty_flush(server);
+}
+
+void conn_writable(struct uwt_server *server, uint32_t number)
+{
+	struct conn *conn = &server->conns.at[number];
+
+	if (!(conn->flags & CONN_STALLED))
+		return;
+	conn_flush(server, number);
+	if (!(conn->flags & CONN_STALLED) && conn->flags & CONN_PAUSED && takes_output(conn))
+		conn_resume(server, number);
+}
+
+/* -- room ----------------------------------------------------------------------------- */
+
+/* End one of the largest holders of buffers. False if nobody holds any. */
+static bool shed_largest(struct uwt_server *server)
+{
+	int hold;
+
+	for (hold = HOLDS; hold > 0; hold--) {
+		if (server->holds[hold].first != 0) {
+			conn_doom(server, server->holds[hold].first);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* See to it that a chain finds room for more bytes: first by sending what the turn has queued, then at the cost of
+ * those who hold most. False if there is none. */
+static bool make_room(struct uwt_server *server, const struct buf_chain *chain, size_t more,
+    enum buf_use use)
+{
+	if (buf_room(server->pool, chain, more, use))
+		return true;
+	conns_flush(server);
+	while (!buf_room(server->pool, chain, more, use)) {
+		if (!shed_largest(server))
+			return false;
+	}
+	return true;
+}
+
+bool conn_keep(struct uwt_server *server, uint32_t number, struct buf_chain *chain, const uint8_t *data,
+    size_t length)
+{
+	bool kept = make_room(server, chain, length, BUF_INPUT) &&
+	    server->conns.at[number].state != CONN_DOOMED &&
+	    buf_append(server->pool, chain, data, length, BUF_INPUT);
+
+	conn_hold(server, number);
+	return kept;
+}
+
+/* -- queueing ------------------------------------------------------------------------- */
+
+/* After output was queued: let it be sent this turn, or judge a peer that does not read. */
+static void conn_queued(struct uwt_server *server, uint32_t number)
+{
+	struct conn *conn = &server->conns.at[number];
+
+	/* An HTTP answer is sent before the next one is made, so it needs no cap. */
+	if (conn->out.length > OUT_MAX && conn->state == CONN_WEBSOCKET) {
+		if (!(conn->flags & CONN_STALLED))
+			tell_turn(server);
+		conn_flush(server, number);
+		if (conn->out.length > OUT_MAX)
+			conn_doom(server, number);
+	} else if (conn->flags & CONN_STALLED) {
+		conn_hold(server, number);
+	} else {
+		dirty_join(server, number);
+	}
+}
+
+bool conn_send(struct uwt_server *server, uint32_t number, const struct msg_slice *pieces, size_t count)
+{
+	struct conn *conn = &server->conns.at[number];
+	size_t total = 0, i;
+
+	for (i = 0; i < count; i++)
+		total += pieces[i].len;
+	if (!takes_output(conn) || !make_room(server, &conn->out, total, BUF_OUTPUT) ||
+	    !takes_output(conn))
+		return false;
+	for (i = 0; i < count; i++)
+		buf_append(server->pool, &conn->out, pieces[i].text, pieces[i].len, BUF_OUTPUT);
+	conn_queued(server, number);
+	return true;
+}
+
+void conn_send_frame(struct uwt_server *server, uint32_t number, enum ws_opcode opcode,
+    const struct msg_slice *payload, size_t count)
+{
+	uint8_t head[WS_SERVER_HEAD_MAX];
+	struct msg_slice pieces[8];
+	size_t total = 0, i;
+
+	for (i = 0; i < count; i++) {
+		pieces[i + 1] = payload[i];
+		total += payload[i].len;
+	}
+	pieces[0] = (struct msg_slice){ (const char *)head, ws_frame_head(opcode, total, head) };
+	conn_send(server, number, pieces, count + 1);
+}
+
+void conn_close_websocket(struct uwt_server *server, uint32_t number, uint16_t status, bool at_once)
+{
+	char code[2] = { (char)(status >> 8), (char)(status & 255) };
+	struct msg_slice payload = { code, status == WS_STATUS_NONE ? 0 : sizeof code };
+
+	conn_send_frame(server, number, WS_CLOSE, &payload, 1);
+	conn_end(server, number, at_once);
+}
+
+void conn_ping(struct uwt_server *server, uint32_t number)
+{
+	const struct conn *conn = &server->conns.at[number];
+
+	if (conn->state != CONN_WEBSOCKET || conn->timer != TIMER_ALIVE)
+		return;
+	conn_time(server, number, TIMER_PINGED);
+	conn_send_frame(server, number, WS_PING, NULL, 0);
+}
+
+void conn_send_answer(struct uwt_server *server, uint32_t number, const struct site_answer *answer,
+    uint8_t minor, bool with_body)
+{
+	struct conn *conn = &server->conns.at[number];
+	char head[HTTP_RESPONSE_HEAD_MAX + SITE_HEADERS_MAX];
+	const struct http_response response = { .status = answer->status, .type = answer->type,
+		.length = answer->length, .keep_alive = answer->keep_alive, .minor = minor,
+		.headers = answer->headers };
+	struct msg_slice left[2] = { { head, http_response_head(&response, head) },
+		{ answer->body, with_body ? answer->length : 0 } };
+	struct iovec pieces[2];
+	ssize_t sent = 0;
+	size_t i;
+
+	/* What is not sent by now goes first. */
+	if (conn->out.length == 0) {
+		tell_turn(server);
+		for (i = 0; i < 2; i++)
+			pieces[i] = (struct iovec){ (char *)(uintptr_t)left[i].text, left[i].len };
+		sent = socket_send(conn->fd, pieces, left[1].len > 0 ? 2 : 1);
+	}
+	for (i = 0; i < 2 && sent >= 0; i++) {
+		size_t part = (size_t)sent < left[i].len ? (size_t)sent : left[i].len;
+
+		left[i] = (struct msg_slice){ left[i].text + part, left[i].len - part };
+		sent -= (ssize_t)part;
+	}
+	if (sent < 0 || (left[0].len + left[1].len > 0 && !conn_send(server, number, left, 2)))
+		conn_doom(server, number);
+	if (!answer->keep_alive)
+		conn_end(server, number, false);
+}

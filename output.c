@@ -1,0 +1,123 @@
+/* output.c - see output.h */
+#include "output.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A pipe that poll(2) calls writable takes this much without blocking. */
+#ifdef PIPE_BUF
+#define WRITE_MAX PIPE_BUF
+#else
+#define WRITE_MAX _POSIX_PIPE_BUF
+#endif
+
+static uint64_t clock_ms(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+void output_init(struct output *output, int fd)
+{
+	*output = (struct output){ .fd = fd };
+}
+
+/* Can something be written within ms? */
+static bool output_ready(const struct output *output, int ms)
+{
+	struct pollfd waited = { .fd = output->fd, .events = POLLOUT };
+
+	return poll(&waited, 1, ms) > 0;
+}
+
+static void output_write(struct output *output)
+{
+	size_t part = OUTPUT_SIZE - output->start;
+	ssize_t written;
+
+	if (part > output->length)
+		part = output->length;
+	if (part > WRITE_MAX)
+		part = WRITE_MAX;
+	written = write(output->fd, output->ring + output->start, part);
+	if (written < 0 && errno != EAGAIN && errno != EINTR) {
+		output->broken = true;
+		output->length = 0;
+	} else if (written > 0) {
+		output->start = (output->start + (size_t)written) % OUTPUT_SIZE;
+		output->length -= (size_t)written;
+	}
+}
+
+static void output_add(struct output *output, const char *text)
+{
+	for (; *text != '\0'; text++)
+		output->ring[(output->start + output->length++) % OUTPUT_SIZE] = *text;
+}
+
+/* Say how many lines were dropped, as soon as there is room for that. */
+static void output_confess(struct output *output)
+{
+	char line[80];
+	int length = snprintf(line, sizeof line, "WARNING: %llu lines were dropped, as they were not "
+	    "read in time\n", (unsigned long long)output->dropped);
+
+	if (output->dropped == 0 || (size_t)length > OUTPUT_SIZE - output->length)
+		return;
+	output->dropped = 0;
+	output_add(output, line);
+}
+
+void output_flush(struct output *output)
+{
+	while (output->length > 0 && output_ready(output, 0)) {
+		output_write(output);
+		output_confess(output);
+	}
+}
+
+void output_patience(struct output *output, uint32_t ms)
+{
+	output->drain_by = clock_ms() + ms;
+}
+
+void output_drain(struct output *output)
+{
+	uint64_t now;
+
+	while (output->length > 0 && (now = clock_ms()) < output->drain_by) {
+		if (output_ready(output, (int)(output->drain_by - now)))
+			output_write(output);
+		output_confess(output);
+	}
+}
+
+static bool output_room(struct output *output, size_t length)
+{
+	if (OUTPUT_SIZE - output->length < length)
+		output_flush(output);
+	if (OUTPUT_SIZE - output->length < length)
+		output_drain(output);
+	/* What came later must not stand before the word on what was dropped. */
+	return OUTPUT_SIZE - output->length >= length && output->dropped == 0;
+}
+
+void output_line(struct output *output, const char *first, const char *second)
+{
+	if (output->broken)
+		return;
+	if (!output_room(output, strlen(first) + strlen(second) + 1)) {
+		output->dropped++;
+		return;
+	}
+	output_add(output, first);
+	output_add(output, second);
+	output_add(output, "\n");
+}

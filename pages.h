@@ -1,0 +1,16 @@
+/*
+ * pages.h - address space that costs memory only where it is touched.
+ */
+#ifndef PAGES_H
+#define PAGES_H
+
+#include <stddef.h>
+
+/* Reserve size bytes, page-aligned, which read as zeros. Huge pages are declined where the system has
+ * them: one touched byte would cost 2 MB. NULL with errno set if the system refuses. */
+void *pages_reserve(size_t size);
+
+/* Give back what pages_reserve gave; size is the same. NULL is allowed. */
+void pages_release(void *pages, size_t size);
+
+#endif

@@ -1,0 +1,657 @@
+/* server.c - the server as an object; see server.h and inside.h */
+#include "inside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "pages.h"
+
+/* A test build lets the server's clock run faster, which makes every timeout shorter. */
+#ifndef CLOCK_SPEED
+#define CLOCK_SPEED 1
+#endif
+
+#define EVENTS_MAX 256          /* handled in one turn */
+#define ACCEPTS_MAX 32          /* of one listener in one turn */
+#define SPARE_CONNS 16          /* beyond the limit: to tell newcomers that it is full */
+#define SPARE_DESCRIPTORS (SPARE_CONNS + LISTEN_MAX + 16)
+#define ACCEPT_PAUSE 100        /* ms without accepting when the system has no descriptor left */
+#define BUFFER_MEMORY_MIN (64 * 1024)
+#define BUFFER_MEMORY_MAX (256 * 1024 * 1024)
+
+/* How long a connection may stay in each list by time, in ms. */
+static const uint32_t timer_limit[TIMERS] = {
+	[TIMER_HEAD] = 10000, [TIMER_IDLE] = 60000, [TIMER_ALIVE] = 45000,
+	[TIMER_PINGED] = 15000, [TIMER_ENDING] = 5000
+};
+
+/* What an event belongs to: a connection has its number in the low half and its generation in the high
+ * half, a listener its place plus 1 in the high half, and the pipe for waking is this. */
+#define TAG_WAKE 0
+#define TAG_LISTENER(place) (((uint64_t)(place) + 1) << 32)
+
+/* -- time and lists --------------------------------------------------------------------- */
+
+static uint64_t clock_ms(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return ((uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000) * CLOCK_SPEED;
+}
+
+uint32_t conn_age(const struct uwt_server *server, uint32_t number)
+{
+	return (uint32_t)server->now - server->conns.at[number].since;
+}
+
+void conn_time(struct uwt_server *server, uint32_t number, enum timer timer)
+{
+	struct conn *conn = &server->conns.at[number];
+
+	conns_remove(&server->conns, &server->timers[conn->timer], CHAIN_TIME, number);
+	conn->timer = (uint8_t)timer;
+	conn->since = (uint32_t)server->now;
+	conns_append(&server->conns, &server->timers[timer], CHAIN_TIME, number);
+}
+
+static struct conn_list *young_list(struct uwt_server *server, const struct conn *conn)
+{
+	return &server->youngs[conn->flags & CONN_FULL ? YOUNG_REFUSED : YOUNG_WAITING];
+}
+
+void young_join(struct uwt_server *server, uint32_t number)
+{
+	struct conn *conn = &server->conns.at[number];
+
+	if (conn->flags & CONN_YOUNG)
+		return;
+	conn->flags |= CONN_YOUNG;
+	conns_append(&server->conns, young_list(server, conn), CHAIN_YOUNG, number);
+}
+
+void young_leave(struct uwt_server *server, uint32_t number)
+{
+	struct conn *conn = &server->conns.at[number];
+
+	if (!(conn->flags & CONN_YOUNG))
+		return;
+	conn->flags &= (uint8_t)~CONN_YOUNG;
+	conns_remove(&server->conns, young_list(server, conn), CHAIN_YOUNG, number);
+}
+
+/* -- options ---------------------------------------------------------------------------- */
+
+void uwt_options_init(struct uwt_options *options)
+{
+	*options = (struct uwt_options){ .interval = 600000, .max_swarms = 4096,
+		.max_message = 256 * 1024, .stats = true, .landing = true };
+}
+
+static struct swarm_limits swarm_limits(const struct uwt_options *options)
+{
+	return (struct swarm_limits){ .links = options->max_connections + SPARE_CONNS,
+		.torrents = options->max_torrents, .members = options->max_peers,
+		.per_link = options->max_swarms };
+}
+
+static struct tracker_options tracker_options(const struct uwt_options *options)
+{
+	return (struct tracker_options){ .limits = swarm_limits(options),
+		.interval = options->interval, .max_message = options->max_message,
+		.full_scrape = options->full_scrape };
+}
+
+/* Bytes before server->input, so that the longest message or head can be put together. */
+static size_t input_room(const struct uwt_options *options)
+{
+	size_t room = (size_t)options->max_message + WS_HEAD_MAX;
+
+	if (room < HTTP_HEAD_MAX)
+		room = HTTP_HEAD_MAX;
+	return room;
+}
+
+static size_t aligned(size_t size)
+{
+	return (size + 4095) / 4096 * 4096;
+}
+
+/* The parts of a server's memory, in their order. */
+enum part { PART_SERVER, PART_CONNS, PART_PAGE, PART_INPUT, PART_TRACKER, PART_POOL, PARTS };
+
+/* Where each part ends. */
+static void memory_plan(const struct uwt_options *options, size_t ends[PARTS])
+{
+	struct tracker_options tracker = tracker_options(options);
+	const size_t sizes[PARTS] = {
+		[PART_SERVER] = sizeof(struct uwt_server),
+		[PART_CONNS] = conns_size(options->max_connections + SPARE_CONNS),
+		[PART_PAGE] = STATS_TEXT_MAX,
+		[PART_INPUT] = aligned(input_room(options)) + READ_SIZE,
+		[PART_TRACKER] = tracker_size(&tracker),
+		[PART_POOL] = buf_pool_size((size_t)options->buffer_memory)
+	};
+	size_t end = 0;
+	int part;
+
+	for (part = 0; part < PARTS; part++)
+		ends[part] = end += aligned(sizes[part]);
+}
+
+uint64_t uwt_options_memory(const struct uwt_options *options)
+{
+	size_t ends[PARTS];
+
+	memory_plan(options, ends);
+	return ends[PART_POOL] + poll_memory((int)options->max_connections + SPARE_DESCRIPTORS);
+}
+
+/* What one more connection with one peer in a torrent of its own costs. */
+static uint64_t memory_per_peer(const struct uwt_options *options)
+{
+	struct uwt_options many = *options;
+
+	many.buffer_memory = BUF_SIZE;
+	many.max_connections = many.max_peers = many.max_torrents = UWT_TABLE_MAX;
+	return uwt_options_memory(&many) / UWT_TABLE_MAX + 1;
+}
+
+static uint32_t lesser(uint64_t a, uint64_t b)
+{
+	uint64_t least = a < b ? a : b;
+
+	return (uint32_t)(least < UWT_TABLE_MAX ? least : UWT_TABLE_MAX);
+}
+
+bool uwt_options_fit(struct uwt_options *options, uint64_t memory, uint32_t descriptors,
+    char error[static UWT_ERROR_MAX])
+{
+	uint32_t room = descriptors > SPARE_DESCRIPTORS ? descriptors - SPARE_DESCRIPTORS : 0;
+	uint64_t pool = options->buffer_memory, entries;
+
+	if (room == 0 || options->max_connections > room) {
+		snprintf(error, UWT_ERROR_MAX, "the limit on open files is %lu, which is enough for %lu "
+		    "connections: raise it (ulimit -n) or lower --max-connections",
+		    (unsigned long)descriptors, (unsigned long)room);
+		return false;
+	}
+	if (pool == 0) {
+		pool = memory / 4;
+		if (pool < BUFFER_MEMORY_MIN)
+			pool = BUFFER_MEMORY_MIN;
+		if (pool > BUFFER_MEMORY_MAX)
+			pool = BUFFER_MEMORY_MAX;
+	}
+	entries = (memory > pool ? memory - pool : 0) / memory_per_peer(options);
+	if (entries < 16)
+		entries = 16;
+	options->buffer_memory = pool;
+	if (options->max_connections == 0)
+		options->max_connections = lesser(entries, room);
+	if (options->max_peers == 0)
+		options->max_peers = lesser(entries, UWT_TABLE_MAX);
+	if (options->max_torrents == 0)
+		options->max_torrents = lesser(entries, UWT_TABLE_MAX);
+	return true;
+}
+
+/* -- what the tracker emits --------------------------------------------------------------- */
+
+static void sink_send(void *context, uint32_t link, const struct msg_slice *pieces, size_t count)
+{
+	conn_send_frame(context, link, WS_TEXT, pieces, count);
+}
+
+static void sink_ping(void *context, uint32_t link)
+{
+	conn_ping(context, link);
+}
+
+static uint32_t sink_unanswered(void *context, uint32_t link)
+{
+	const struct uwt_server *server = context;
+
+	return server->conns.at[link].timer == TIMER_PINGED ? conn_age(server, link) : TRACKER_NEVER;
+}
+
+static void sink_event(void *context, enum tracker_event event, const uint8_t *peer_id,
+    const uint8_t *info_hash)
+{
+	static const enum uwt_event events[] = {
+		[TRACKER_START] = UWT_START, [TRACKER_COMPLETE] = UWT_COMPLETE,
+		[TRACKER_UPDATE] = UWT_UPDATE, [TRACKER_STOP] = UWT_STOP
+	};
+	const struct uwt_server *server = context;
+	const struct uwt_callbacks *callbacks = &server->options.callbacks;
+
+	if (callbacks->event != NULL)
+		callbacks->event(callbacks->context, events[event], peer_id, info_hash);
+}
+
+static void sink_warning(void *context, const char *text)
+{
+	conn_warn(context, text);
+}
+
+/* -- making and freeing --------------------------------------------------------------------- */
+
+static bool read_secret(struct hash_secret *secret)
+{
+	int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+	bool whole;
+
+	if (fd < 0)
+		return false;
+	whole = read(fd, secret, sizeof *secret) == (ssize_t)sizeof *secret;
+	close(fd);
+	return whole;
+}
+
+static bool open_wake(int wake[2])
+{
+	int i;
+
+	if (pipe(wake) != 0) {
+		wake[0] = wake[1] = -1;
+		return false;
+	}
+	for (i = 0; i < 2; i++) {
+		if (fcntl(wake[i], F_SETFL, O_NONBLOCK) != 0 ||
+		    fcntl(wake[i], F_SETFD, FD_CLOEXEC) != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool lay_out(struct uwt_server *server, uint8_t *memory, const size_t ends[PARTS])
+{
+	const struct uwt_options *options = &server->options;
+	struct tracker_options tracker = tracker_options(options);
+
+	tracker.sink = (struct tracker_sink){ server, sink_send, sink_ping, sink_unanswered,
+		sink_event, sink_warning };
+	if (!read_secret(&tracker.secret))
+		return false;
+	conns_init(&server->conns, memory + ends[PART_CONNS - 1],
+	    options->max_connections + SPARE_CONNS);
+	server->page = (char *)memory + ends[PART_PAGE - 1];
+	server->input = memory + ends[PART_INPUT - 1] + aligned(input_room(options));
+	server->tracker = tracker_init(memory + ends[PART_TRACKER - 1], &tracker);
+	server->pool = buf_pool_init(memory + ends[PART_POOL - 1], (size_t)options->buffer_memory);
+	return true;
+}
+
+static bool open_descriptors(struct uwt_server *server)
+{
+	server->poll = poll_open((int)server->options.max_connections + SPARE_DESCRIPTORS);
+	return server->poll != NULL && open_wake(server->wake) &&
+	    poll_add(server->poll, server->wake[0], TAG_WAKE, POLL_READ);
+}
+
+bool uwt_ranges_valid(const char *ranges)
+{
+	struct address_ranges parsed;
+
+	return address_ranges_parse(ranges, &parsed);
+}
+
+bool uwt_host_valid(const char *host)
+{
+	return listen_address_valid(host);
+}
+
+struct uwt_server *uwt_server_new(const struct uwt_options *options, char error[static UWT_ERROR_MAX])
+{
+	struct uwt_server *server;
+	size_t ends[PARTS];
+
+	memory_plan(options, ends);
+	server = pages_reserve(ends[PART_POOL]);
+	if (server == NULL) {
+		snprintf(error, UWT_ERROR_MAX, "cannot reserve %llu MB of memory: %s; lower the limits",
+		    (unsigned long long)(ends[PART_POOL] >> 20), strerror(errno));
+		return NULL;
+	}
+	server->options = *options;
+	server->memory_size = ends[PART_POOL];
+	server->site = (struct site){ options->stats, options->landing, options->page,
+		options->page_size };
+	server->wake[0] = server->wake[1] = -1;
+	server->started = clock_ms();
+	address_ranges_private(&server->trusted);
+	if (options->trusted != NULL && !address_ranges_parse(options->trusted, &server->trusted)) {
+		snprintf(error, UWT_ERROR_MAX, "not a list of addresses: %s", options->trusted);
+		uwt_server_free(server);
+		return NULL;
+	}
+	if (!lay_out(server, (uint8_t *)server, ends) || !open_descriptors(server)) {
+		snprintf(error, UWT_ERROR_MAX, "cannot start: %s", strerror(errno));
+		uwt_server_free(server);
+		return NULL;
+	}
+	return server;
+}
+
+static void each_conn(struct uwt_server *server, void (*act)(struct uwt_server *, uint32_t))
+{
+	uint32_t number;
+
+	for (number = 1; number <= server->conns.used; number++) {
+		if (server->conns.at[number].state != CONN_FREE)
+			act(server, number);
+	}
+}
+
+static void stop_listening(struct uwt_server *server)
+{
+	size_t i;
+
+	for (i = 0; i < server->listeners.count; i++)
+		poll_remove(server->poll, server->listeners.sockets[i].fd);
+	listen_close(&server->listeners);
+}
+
+void uwt_server_free(struct uwt_server *server)
+{
+	int i;
+
+	if (server == NULL)
+		return;
+	each_conn(server, conn_doom);
+	conns_reap(server);
+	stop_listening(server);
+	for (i = 0; i < 2; i++) {
+		if (server->wake[i] >= 0)
+			close(server->wake[i]);
+	}
+	if (server->poll != NULL)
+		poll_close(server->poll);
+	pages_release(server, server->memory_size);
+}
+
+/* -- listening and accepting ------------------------------------------------------------------ */
+
+static void listen_interest(struct uwt_server *server, unsigned interest)
+{
+	size_t i;
+
+	for (i = 0; i < server->listeners.count; i++)
+		poll_change(server->poll, server->listeners.sockets[i].fd, TAG_LISTENER(i), interest);
+}
+
+bool uwt_server_listen(struct uwt_server *server, const char *const *addresses, size_t count,
+    uint16_t port, uint16_t *bound, const char **single, char error[static UWT_ERROR_MAX])
+{
+	struct listen_set *set = &server->listeners;
+	size_t i;
+
+	if (!listen_open(set, addresses, count, port, bound, single, error, UWT_ERROR_MAX))
+		return false;
+	for (i = 0; i < set->count; i++) {
+		if (!poll_add(server->poll, set->sockets[i].fd, TAG_LISTENER(i), POLL_READ)) {
+			snprintf(error, UWT_ERROR_MAX, "cannot watch a socket: %s", strerror(errno));
+			listen_close(set);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* End the connection that came first of those in a young list. Numbers are free again only when nothing is
+ * queued any more, so that comes first. */
+static void evict(struct uwt_server *server, enum young young)
+{
+	conns_flush(server);
+	conn_doom(server, server->youngs[young].first);
+	conns_reap(server);
+}
+
+/* Make room for a newcomer: at the limit, the oldest that never announced goes. Returns whether the newcomer
+ * is only to be told that all is full. */
+static bool admit(struct uwt_server *server)
+{
+	uint32_t most = server->options.max_connections;
+
+	if (server->conns.live - server->refused >= most) {
+		/* Some of those may have ended in this very turn. */
+		conns_flush(server);
+		conns_reap(server);
+	}
+	if (server->conns.live - server->refused < most)
+		return false;
+	if (server->youngs[YOUNG_WAITING].first != 0) {
+		evict(server, YOUNG_WAITING);
+		return false;
+	}
+	if (server->refused == SPARE_CONNS)
+		evict(server, YOUNG_REFUSED);
+	return true;
+}
+
+static void conn_open(struct uwt_server *server, int fd, const struct sockaddr *address)
+{
+	bool full = admit(server);
+	uint32_t number = conns_take(&server->conns);
+	struct conn *conn = &server->conns.at[number];
+
+	if (number == 0 || !poll_add(server->poll, fd, (uint64_t)conn->generation << 32 | number,
+	    POLL_READ)) {
+		close(fd);
+		if (number != 0)
+			conns_give(&server->conns, number);
+		return;
+	}
+	conn->fd = fd;
+	conn->state = CONN_HEAD;
+	conn->address = address_of_socket(address);
+	conn->flags = full ? CONN_FULL : 0;
+	server->refused += full;
+	conn->timer = TIMER_HEAD;
+	conn->since = (uint32_t)server->now;
+	conns_append(&server->conns, &server->timers[TIMER_HEAD], CHAIN_TIME, number);
+	young_join(server, number);
+}
+
+/* The system has no descriptor or memory for a further connection: the oldest young one may give its
+ * own, and those that wait to be accepted wait a little longer. */
+static void accept_pause(struct uwt_server *server)
+{
+	if (server->youngs[YOUNG_WAITING].first != 0)
+		evict(server, YOUNG_WAITING);
+	server->accept_again = server->now + ACCEPT_PAUSE;
+	listen_interest(server, 0);
+}
+
+static void accept_some(struct uwt_server *server, int listener)
+{
+	struct sockaddr_storage address;
+	socklen_t length;
+	int count, fd;
+
+	for (count = 0; count < ACCEPTS_MAX; count++) {
+		length = sizeof address;
+		memset(&address, 0, sizeof address);
+		fd = poll_accept(listener, (struct sockaddr *)&address, &length);
+		if (fd >= 0) {
+			conn_open(server, fd, (const struct sockaddr *)&address);
+		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			accept_pause(server);
+			return;
+		} else if (errno != EINTR && errno != ECONNABORTED) {
+			return;
+		}
+	}
+}
+
+/* -- the turn --------------------------------------------------------------------------------- */
+
+static void conn_overdue(struct uwt_server *server, uint32_t number)
+{
+	struct conn *conn = &server->conns.at[number];
+	struct site_answer answer;
+
+	if (conn->timer == TIMER_ALIVE) {
+		conn_ping(server, number);
+	} else if (conn->timer == TIMER_HEAD && conn->raw.length > 0) {
+		site_refuse(408, &answer);
+		conn_send_answer(server, number, &answer, 1, true);
+	} else {
+		conn_doom(server, number);
+	}
+}
+
+/* Act on what has waited long enough. Returns the ms until the next does, -1 if nothing waits. */
+static int64_t run_timers(struct uwt_server *server)
+{
+	int64_t next = tracker_expire(server->tracker, server->now);
+	int timer;
+
+	for (timer = 0; timer < TIMERS; timer++) {
+		uint32_t number;
+
+		while ((number = server->timers[timer].first) != 0 &&
+		    conn_age(server, number) >= timer_limit[timer])
+			conn_overdue(server, number);
+		if (number != 0) {
+			int64_t left = timer_limit[timer] - conn_age(server, number);
+
+			if (next < 0 || left < next)
+				next = left;
+		}
+	}
+	return next;
+}
+
+static void conn_event(struct uwt_server *server, uint32_t number, uint32_t generation, unsigned ready)
+{
+	const struct conn *conn = &server->conns.at[number];
+
+	/* What was ready may have ended since, and its number be another's. */
+	if (conn->generation != generation || conn->state == CONN_DOOMED)
+		return;
+	/* Of a connection that is not to be read only a fault is reported. */
+	if (ready & POLL_READ && conn->flags & CONN_PAUSED) {
+		conn_doom(server, number);
+		return;
+	}
+	if (ready & POLL_WRITE)
+		conn_writable(server, number);
+	if (ready & POLL_READ && conn->state != CONN_DOOMED)
+		conn_readable(server, number);
+}
+
+/* Connections first, then listeners: so that who leaves makes room for who comes. */
+static void dispatch(struct uwt_server *server, const struct poll_event *events, int count)
+{
+	uint32_t number, high;
+	char drain[64];
+	int i;
+
+	for (i = 0; i < count; i++) {
+		number = (uint32_t)events[i].tag;
+		if (number != 0) {
+			conn_event(server, number, (uint32_t)(events[i].tag >> 32), events[i].ready);
+		} else if (events[i].tag == TAG_WAKE) {
+			while (read(server->wake[0], drain, sizeof drain) > 0)
+				continue;
+		}
+	}
+	for (i = 0; i < count; i++) {
+		high = (uint32_t)(events[i].tag >> 32);
+		if ((uint32_t)events[i].tag == 0 && high != 0 && high <= server->listeners.count)
+			accept_some(server, server->listeners.sockets[high - 1].fd);
+	}
+}
+
+/* How long poll_wait may take, in ms of its own clock. */
+static int wait_limit(const struct uwt_server *server, int timeout, int64_t next)
+{
+	int64_t wait;
+
+	if (server->timers[TIMER_DOOMED].first != 0)
+		return 0;
+	if (server->accept_again != 0 && (next < 0 || next > ACCEPT_PAUSE))
+		next = ACCEPT_PAUSE;
+	if (server->closed && (next < 0 || server->close_by < server->now + (uint64_t)next))
+		next = server->close_by > server->now ? (int64_t)(server->close_by - server->now) : 0;
+	if (next < 0)
+		return timeout;
+	wait = (next + CLOCK_SPEED - 1) / CLOCK_SPEED;
+	if (wait > 60000)
+		wait = 60000;
+	return timeout >= 0 && timeout < wait ? timeout : (int)wait;
+}
+
+static void read_clock(struct uwt_server *server)
+{
+	server->now = clock_ms() - server->started;
+	if (server->accept_again != 0 && server->now >= server->accept_again) {
+		server->accept_again = 0;
+		listen_interest(server, POLL_READ);
+	}
+}
+
+bool uwt_server_turn(struct uwt_server *server, int timeout)
+{
+	struct poll_event events[EVENTS_MAX];
+	int64_t next;
+	int count;
+
+	read_clock(server);
+	next = run_timers(server);
+	if (server->dirty != 0 || server->timers[TIMER_DOOMED].first != 0)
+		timeout = 0;
+	count = poll_wait(server->poll, events, EVENTS_MAX, wait_limit(server, timeout, next));
+	read_clock(server);
+	dispatch(server, events, count);
+	if (server->closed && server->now >= server->close_by)
+		each_conn(server, conn_doom);
+	conns_leave(server);
+	conns_flush(server);
+	conns_reap(server);
+	return !server->closed || server->conns.live > 0;
+}
+
+/* -- closing ---------------------------------------------------------------------------------- */
+
+static void conn_dismiss(struct uwt_server *server, uint32_t number)
+{
+	struct conn *conn = &server->conns.at[number];
+
+	if (conn->state == CONN_WEBSOCKET)
+		conn_close_websocket(server, number, WS_STATUS_GOING_AWAY, false);
+	else if (conn->out.length > 0)
+		conn_end(server, number, false);
+	else if (conn->state == CONN_HEAD || conn->state == CONN_IDLE)
+		conn_doom(server, number);
+}
+
+void uwt_server_close(struct uwt_server *server, uint32_t grace)
+{
+	if (server->closed)
+		return;
+	server->closed = true;
+	server->close_by = server->now + (uint64_t)grace * CLOCK_SPEED;
+	stop_listening(server);
+	server->accept_again = 0;
+	each_conn(server, conn_dismiss);
+}
+
+void uwt_server_wake(struct uwt_server *server)
+{
+	int fault = errno;
+	ssize_t written = write(server->wake[1], "", 1);
+
+	(void)written;      /* a full pipe wakes as well */
+	errno = fault;
+}
+
+const char *uwt_backend(void)
+{
+	return poll_name();
+}

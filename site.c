@@ -1,0 +1,153 @@
+/* site.c - see site.h */
+#include "site.h"
+
+#include <string.h>
+
+#include "page.h"
+#include "ws.h"
+
+#define TEXT_TYPE "text/plain; charset=utf-8"
+#define HTML_TYPE "text/html; charset=utf-8"
+#define ANYBODY "Access-Control-Allow-Origin: *\r\n"
+
+static const char *explanation(int status)
+{
+	switch (status) {
+	case 400: return "Bad request.\n";
+	case 404: return "There is nothing here. This is a WebTorrent tracker: clients reach it by "
+		"WebSocket (ws:// or wss://) at this host and port, on any path.\n";
+	case 405: return "Only GET and HEAD are served here.\n";
+	case 408: return "The request took too long.\n";
+	case 413: return "A request must have no body.\n";
+	case 426: return "This is a WebSocket tracker, and the request did not ask for an upgrade to "
+		"WebSocket, version 13. If a proxy stands in between, it must pass on the headers "
+		"Upgrade and Connection.\n";
+	case 431: return "The request's head is too large.\n";
+	case 503: return "The tracker is full: it has as many connections as it may. "
+		"Try again later.\n";
+	case 505: return "Only HTTP/1.0 and HTTP/1.1 are spoken here.\n";
+	default: return "";
+	}
+}
+
+/* An answer that says in words what its status means. */
+static void explain(struct site_answer *answer, int status, bool keep_alive)
+{
+	answer->status = status;
+	answer->keep_alive = keep_alive;
+	answer->type = TEXT_TYPE;
+	answer->body = explanation(status);
+	answer->length = strlen(answer->body);
+}
+
+static void add_headers(struct site_answer *answer, const char *lines)
+{
+	strncat(answer->headers, lines, sizeof answer->headers - strlen(answer->headers) - 1);
+}
+
+void site_refuse(int status, struct site_answer *answer)
+{
+	*answer = (struct site_answer){ 0 };
+	explain(answer, status, false);
+	if (status == 503)
+		add_headers(answer, "Retry-After: 60\r\n");
+}
+
+static bool slice_is(struct http_slice slice, const char *string)
+{
+	return slice.len == strlen(string) && memcmp(slice.text, string, slice.len) == 0;
+}
+
+/* RFC 6455, 4.2. */
+static void upgrade(const struct http_request *request, bool full, struct site_answer *answer)
+{
+	char accept[WS_ACCEPT_SIZE + 1] = { 0 };
+
+	if (request->websocket_version.text == NULL || !slice_is(request->websocket_version, "13")) {
+		explain(answer, 426, request->keep_alive);
+		add_headers(answer, "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n");
+	} else if (request->websocket_key.text == NULL ||
+	    !ws_accept(request->websocket_key.text, request->websocket_key.len, accept)) {
+		explain(answer, 400, false);
+	} else if (full) {
+		site_refuse(503, answer);
+	} else {
+		answer->status = 101;
+		answer->keep_alive = true;
+		add_headers(answer, "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+		    "Sec-WebSocket-Accept: ");
+		add_headers(answer, accept);
+		add_headers(answer, "\r\n");
+	}
+}
+
+static void serve(struct site_answer *answer, const char *type, const char *headers, const char *body,
+    size_t length)
+{
+	answer->status = 200;
+	answer->type = type;
+	add_headers(answer, headers);
+	answer->body = body;
+	answer->length = length;
+}
+
+static void serve_landing(const struct site *site, struct site_answer *answer)
+{
+	if (site->page != NULL)
+		serve(answer, HTML_TYPE, "", site->page, site->page_size);
+	else
+		serve(answer, HTML_TYPE, "Content-Security-Policy: frame-ancestors 'none'\r\n"
+		    "Referrer-Policy: no-referrer\r\n", (const char *)page_index, sizeof page_index);
+}
+
+static void serve_stats(const struct http_request *request, const struct stats_numbers *numbers,
+    char *scratch, struct site_answer *answer)
+{
+	if (request->accepts_html) {
+		serve(answer, HTML_TYPE, "Cache-Control: max-age=30\r\n" ANYBODY, scratch,
+		    stats_page(numbers, scratch));
+		add_headers(answer, stats_page_policy());
+	} else {
+		serve(answer, HTML_TYPE, "Cache-Control: max-age=30\r\n" ANYBODY, scratch,
+		    stats_lines(numbers, scratch));
+	}
+}
+
+static void serve_path(const struct site *site, const struct http_request *request,
+    const struct stats_numbers *numbers, char *scratch, struct site_answer *answer)
+{
+	bool stats = slice_is(request->path, "/stats");
+	bool json = slice_is(request->path, "/stats.json") ||
+	    (stats && request->accepts_json && !request->accepts_html);
+
+	if (site->landing && slice_is(request->path, "/"))
+		serve_landing(site, answer);
+	else if (site->stats && json)
+		serve(answer, "application/json", ANYBODY, scratch, stats_json(numbers, scratch));
+	else if (site->stats && stats)
+		serve_stats(request, numbers, scratch, answer);
+	else
+		explain(answer, 404, answer->keep_alive);
+}
+
+void site_answer(const struct site *site, const struct http_request *request,
+    const struct stats_numbers *numbers, bool full, char *scratch, struct site_answer *answer)
+{
+	*answer = (struct site_answer){ .keep_alive = request->keep_alive };
+	if (request->method == HTTP_OTHER) {
+		explain(answer, 405, request->keep_alive && !request->body);
+		add_headers(answer, "Allow: GET, HEAD\r\n");
+	} else if (request->body) {
+		explain(answer, 413, false);
+	} else if (request->upgrade && request->method == HTTP_GET) {
+		upgrade(request, full, answer);
+	} else if (full) {
+		site_refuse(503, answer);
+	} else if (request->websocket_key.text != NULL) {
+		/* A proxy took the upgrade away. */
+		explain(answer, 426, request->keep_alive);
+		add_headers(answer, "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n");
+	} else {
+		serve_path(site, request, numbers, scratch, answer);
+	}
+}

@@ -1,0 +1,218 @@
+/* uwt.c - the program: options, limits, signals, and what it prints */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "machine.h"
+#include "options.h"
+#include "output.h"
+#include "server.h"
+#include "text.h"
+
+#define EXIT_USAGE 2
+#define INDEX_MAX (1024 * 1024)     /* bytes of an operator's own page */
+#define CLOSE_GRACE 400             /* ms for peers to answer a close frame */
+#define CLOSE_PATIENCE 800          /* ms for stdout to take what is left */
+
+/* A handler has no argument to find these by. */
+static volatile sig_atomic_t stops_asked;
+static struct uwt_server *volatile signalled_server;
+
+static void on_stop(int number)
+{
+	(void)number;
+	stops_asked++;
+	if (signalled_server != NULL)
+		uwt_server_wake(signalled_server);
+}
+
+static void catch_signals(void)
+{
+	struct sigaction action = { .sa_handler = on_stop };
+
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+	action.sa_handler = SIG_IGN;
+	sigaction(SIGPIPE, &action, NULL);
+}
+
+/* -- what is printed ---------------------------------------------------------------------- */
+
+static void print_event(void *context, enum uwt_event event, const uint8_t *peer_id,
+    const uint8_t *info_hash)
+{
+	static const char *const names[] = {
+		[UWT_START] = "start: ", [UWT_COMPLETE] = "complete: ",
+		[UWT_UPDATE] = "update: ", [UWT_STOP] = "stop: "
+	};
+	char memory[2 * UWT_ID_SIZE + 1];
+	struct text id = TEXT_IN(memory);
+
+	(void)info_hash;
+	text_add_hex(&id, peer_id, UWT_ID_SIZE);
+	output_line(context, names[event], text_end(&id));
+}
+
+static void print_warning(void *context, const char *text)
+{
+	output_line(context, "WARNING: ", text);
+}
+
+static void print_turn(void *context)
+{
+	output_flush(context);
+}
+
+static void print_where(struct output *output, const struct options *options, uint16_t port)
+{
+	char line[256];
+
+	if (port == 0) {
+		output_line(output, "server listening on ", options->hosts[0]);
+		return;
+	}
+	snprintf(line, sizeof line, "server listening on %u", (unsigned)port);
+	output_line(output, line, "");
+	snprintf(line, sizeof line, "Tracker: ws://localhost:%u", (unsigned)port);
+	output_line(output, line, "");
+	snprintf(line, sizeof line, "Tracker stats: http://localhost:%u/stats", (unsigned)port);
+	if (options->server.stats)
+		output_line(output, line, "");
+}
+
+static void print_limits(struct output *output, const struct uwt_options *limits)
+{
+	char line[256];
+
+	snprintf(line, sizeof line, "limits: %lu connections, %lu peers, %lu torrents, "
+	    "%llu KB of buffers; at most %llu MB of memory", (unsigned long)limits->max_connections,
+	    (unsigned long)limits->max_peers, (unsigned long)limits->max_torrents,
+	    (unsigned long long)(limits->buffer_memory >> 10),
+	    (unsigned long long)(uwt_options_memory(limits) >> 20) + 1);
+	output_line(output, line, "");
+}
+
+/* -- starting ----------------------------------------------------------------------------- */
+
+/* What ends the program before it serves. */
+static int fail(const struct options *options, const char *what)
+{
+	if (!options->silent)
+		fprintf(stderr, "uwt: %s\n", what);
+	return EXIT_FAILURE;
+}
+
+/* Read the operator's page. It is kept until the program ends. */
+static bool read_index(struct options *options, char error[static UWT_ERROR_MAX])
+{
+	FILE *file;
+	char *page;
+
+	if (options->index == NULL)
+		return true;
+	if (strcmp(options->index, "none") == 0) {
+		options->server.landing = false;
+		return true;
+	}
+	file = fopen(options->index, "rb");
+	page = malloc(INDEX_MAX + 1);
+	if (file != NULL && page != NULL) {
+		options->server.page_size = fread(page, 1, INDEX_MAX + 1, file);
+		options->server.page = page;
+	}
+	if (file == NULL || page == NULL || ferror(file))
+		snprintf(error, UWT_ERROR_MAX, "--index %.150s: %s", options->index, strerror(errno));
+	else if (options->server.page_size > INDEX_MAX)
+		snprintf(error, UWT_ERROR_MAX, "--index %.150s: larger than 1 MB", options->index);
+	else
+		page = NULL;
+	if (file != NULL)
+		fclose(file);
+	if (page == NULL)
+		return true;
+	free(page);
+	return false;
+}
+
+static struct uwt_server *start(struct options *options, struct output *output,
+    char error[static UWT_ERROR_MAX])
+{
+	struct uwt_options *server_options = &options->server;
+	const char *single = NULL;
+	struct uwt_server *server;
+	uint16_t port;
+
+	if (!options->quiet && !options->silent)
+		server_options->callbacks = (struct uwt_callbacks){ output, print_event,
+			print_warning, print_turn };
+	if (!read_index(options, error) ||
+	    !uwt_options_fit(server_options, machine_memory() / 4, machine_descriptors(), error))
+		return NULL;
+	server = uwt_server_new(server_options, error);
+	if (server == NULL)
+		return NULL;
+	if (!uwt_server_listen(server, options->hosts, options->host_count, options->port, &port,
+	    &single, error)) {
+		uwt_server_free(server);
+		return NULL;
+	}
+	if (options->quiet || options->silent)
+		return server;
+	print_where(output, options, port);
+	print_limits(output, server_options);
+	if (single != NULL)
+		output_line(output, "this machine has no other addresses, so only served here: ", single);
+	return server;
+}
+
+/* -- running ------------------------------------------------------------------------------ */
+
+static void serve(struct uwt_server *server, struct output *output)
+{
+	bool closing = false;
+
+	output_flush(output);
+	while (stops_asked < 2 && uwt_server_turn(server, -1)) {
+		/* What a turn's sending brought to an end is told after it. */
+		output_flush(output);
+		if (stops_asked > 0 && !closing) {
+			closing = true;
+			output_patience(output, CLOSE_PATIENCE);
+			uwt_server_close(server, CLOSE_GRACE);
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static struct output output;
+	struct options options;
+	struct uwt_server *server;
+	char error[OPTIONS_ERROR_MAX];
+
+	if (!options_read(&options, argc, argv, error)) {
+		fprintf(stderr, "uwt: %s\n", error);
+		return EXIT_USAGE;
+	}
+	if (options.help || options.version) {
+		if (options.help)
+			options_help();
+		else
+			printf("uwt %s (%s)\n", UWT_VERSION, uwt_backend());
+		return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	}
+	output_init(&output, 1);
+	catch_signals();
+	server = start(&options, &output, error);
+	if (server == NULL)
+		return fail(&options, error);
+	signalled_server = server;
+	serve(server, &output);
+	signalled_server = NULL;
+	uwt_server_free(server);
+	output_drain(&output);
+	return EXIT_SUCCESS;
+}
