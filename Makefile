@@ -17,11 +17,11 @@ DEFINES = -D_DEFAULT_SOURCE
 POLL = auto
 VERSION = 4.0.0
 
-HEADERS = address.h buf.h conns.h hash.h http.h inside.h listen.h machine.h msg.h options.h output.h \
+HEADERS = address.h buf.h conns.h file.h hash.h http.h inside.h listen.h machine.h msg.h options.h output.h \
 	pages.h peerid.h poll.h server.h sha1.h site.h stats.h swarm.h text.h tracker.h ws.h
-SOURCES = address.c buf.c conns.c hash.c http.c inbound.c listen.c machine.c msg.c options.c output.c \
+SOURCES = address.c buf.c conns.c file.c hash.c http.c inbound.c listen.c machine.c msg.c options.c output.c \
 	outbound.c pages.c peerid.c server.c sha1.c site.c stats.c swarm.c text.c tracker.c uwt.c ws.c
-OBJECTS = address.o buf.o conns.o hash.o http.o inbound.o listen.o machine.o msg.o options.o output.o \
+OBJECTS = address.o buf.o conns.o file.o hash.o http.o inbound.o listen.o machine.o msg.o options.o output.o \
 	outbound.o pages.o peerid.o poll.o server.o sha1.o site.o stats.o swarm.o text.o tracker.o uwt.o ws.o
 
 all: uwt

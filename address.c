@@ -42,7 +42,8 @@ enum address_kind address_kind(const struct address *address)
 
 	if (memcmp(address->bytes, ipv4_prefix, sizeof ipv4_prefix) == 0)
 		return ADDRESS_IPV4;
-	return memcmp(address->bytes, none.bytes, sizeof none.bytes) == 0 ? ADDRESS_UNIX : ADDRESS_IPV6;
+	return memcmp(address->bytes, none.bytes, sizeof none.bytes) == 0 ? ADDRESS_UNIX :
+	    ADDRESS_IPV6;
 }
 
 static bool parse_plain(const char *text, size_t length, struct address *address)
@@ -88,9 +89,11 @@ bool address_parse(const char *text, size_t length, struct address *address)
 		if (end == NULL)
 			return false;
 		inside = (size_t)(end - text) - 1;
-		if (inside + 2 < length && (end[1] != ':' || !is_port(end + 2, length - inside - 3)))
+		if (inside + 2 < length && (end[1] != ':' || !is_port(end + 2,
+		    length - inside - 3)))
 			return false;
-		return memchr(text + 1, ':', inside) != NULL && parse_peer(text + 1, inside, address);
+		return memchr(text + 1, ':', inside) != NULL &&
+		    parse_peer(text + 1, inside, address);
 	}
 	/* One colon alone is an IPv4 address with a port. */
 	end = length > 0 ? memchr(text, ':', length) : NULL;

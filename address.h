@@ -1,8 +1,8 @@
 /*
  * address.h - addresses of peers and proxies, and ranges of them.
  *
- * Pure but for inet_pton. An IPv4 address is kept in its IPv6 form, ::ffff:a.b.c.d, however it came; all
- * zeros stands for a peer that came by a unix socket.
+ * Pure but for inet_pton. An IPv4 address is kept in its IPv6 form, ::ffff:a.b.c.d, however it
+ * came; all zeros stands for a peer that came by a unix socket.
  */
 #ifndef ADDRESS_H
 #define ADDRESS_H
@@ -42,14 +42,14 @@ enum address_kind address_kind(const struct address *address);
  */
 bool address_parse(const char *text, size_t length, struct address *address);
 
-/* Read ranges: `ADDRESS/BITS` or `ADDRESS`, separated by commas. False if one is none, or there are more than
- * ADDRESS_RANGES_MAX. */
+/* Read ranges: `ADDRESS/BITS` or `ADDRESS`, separated by commas. False if one is none, or there are
+ * more than ADDRESS_RANGES_MAX. */
 bool address_ranges_parse(const char *text, struct address_ranges *ranges);
 
 bool address_in(const struct address *address, const struct address_ranges *ranges);
 
-/* Loopback (127.0.0.0/8, ::1), private (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fc00::/7), and link-local
- * (169.254.0.0/16, fe80::/10) ranges. */
+/* Loopback (127.0.0.0/8, ::1), private (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fc00::/7), and
+ * link-local (169.254.0.0/16, fe80::/10) ranges. */
 void address_ranges_private(struct address_ranges *ranges);
 
 #endif

@@ -62,7 +62,8 @@ static size_t tail_room(const struct buf_pool *pool, const struct buf_chain *cha
 	return chain->tail == 0 ? 0 : (size_t)BUF_DATA - buf_seen(pool, chain->tail)->end;
 }
 
-bool buf_room(const struct buf_pool *pool, const struct buf_chain *chain, size_t more, enum buf_use use)
+bool buf_room(const struct buf_pool *pool, const struct buf_chain *chain, size_t more,
+    enum buf_use use)
 {
 	size_t room = tail_room(pool, chain);
 	size_t needed = more <= room ? 0 : (more - room + BUF_DATA - 1) / BUF_DATA;
@@ -130,7 +131,8 @@ bool buf_append(struct buf_pool *pool, struct buf_chain *chain, const void *data
 	return true;
 }
 
-int buf_pieces(const struct buf_pool *pool, const struct buf_chain *chain, struct iovec *pieces, int max)
+int buf_pieces(const struct buf_pool *pool, const struct buf_chain *chain, struct iovec *pieces,
+    int max)
 {
 	uint32_t number;
 	int count = 0;

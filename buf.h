@@ -1,10 +1,10 @@
 /*
  * buf.h - the fixed pool that partial input and unsent output live in.
  *
- * A pool cuts the memory it was given into buffers of BUF_SIZE bytes. A chain is a queue of bytes kept in such
- * buffers; an empty chain owns none. All zeros is an empty chain. Operations
- * take all or nothing: an append that does not find room changes nothing. Buffers are
- * reused last in, first out, so only as much memory is touched as was once in use.
+ * A pool cuts the memory it was given into buffers of BUF_SIZE bytes. A chain is a queue of bytes
+ * kept in such buffers; an empty chain owns none. All zeros is an empty chain. Operations take all
+ * or nothing: an append that does not find room changes nothing. Buffers are reused last in, first
+ * out, so only as much memory is touched as was once in use.
  */
 #ifndef BUF_H
 #define BUF_H
@@ -39,14 +39,16 @@ uint32_t buf_pool_total(const struct buf_pool *pool);
 
 /* Would appending `more` bytes to the chain find room? If so an append (or several, of as much
  * in all) right after does not fail. */
-bool buf_room(const struct buf_pool *pool, const struct buf_chain *chain, size_t more, enum buf_use use);
+bool buf_room(const struct buf_pool *pool, const struct buf_chain *chain, size_t more,
+    enum buf_use use);
 
 /* Append bytes. Returns false, changing nothing, if the pool has no room. */
 bool buf_append(struct buf_pool *pool, struct buf_chain *chain, const void *data, size_t length,
     enum buf_use use);
 
 /* Describe the content from the front in up to max pieces. Returns how many. */
-int buf_pieces(const struct buf_pool *pool, const struct buf_chain *chain, struct iovec *pieces, int max);
+int buf_pieces(const struct buf_pool *pool, const struct buf_chain *chain, struct iovec *pieces,
+    int max);
 
 /* Copy the whole content to out (chain->length bytes). */
 void buf_copy(const struct buf_pool *pool, const struct buf_chain *chain, uint8_t *out);

@@ -42,7 +42,8 @@ void conns_give(struct conns *conns, uint32_t number)
 	conns->live--;
 }
 
-void conns_append(struct conns *conns, struct conn_list *list, enum conn_chain chain, uint32_t number)
+void conns_append(struct conns *conns, struct conn_list *list, enum conn_chain chain,
+    uint32_t number)
 {
 	struct conn_links *links = &conns->at[number].links[chain];
 
@@ -55,7 +56,8 @@ void conns_append(struct conns *conns, struct conn_list *list, enum conn_chain c
 	list->last = number;
 }
 
-void conns_remove(struct conns *conns, struct conn_list *list, enum conn_chain chain, uint32_t number)
+void conns_remove(struct conns *conns, struct conn_list *list, enum conn_chain chain,
+    uint32_t number)
 {
 	const struct conn_links *links = &conns->at[number].links[chain];
 

@@ -1,9 +1,10 @@
 /*
  * conns.h - the table of connections, and the lists they stand in.
  *
- * A connection is named by a number from 1 to the table's capacity. Its generation changes each time the
- * number is given away, so that what was meant for an earlier holder can be told. Nothing here
- * knows sockets or allocates; the memory (zeros) is the caller's and is touched as numbers come into use.
+ * A connection is named by a number from 1 to the table's capacity. Its generation changes each
+ * time the number is given away, so that what was meant for an earlier holder can be told. Nothing
+ * here knows sockets or allocates; the memory (zeros) is the caller's and is touched as numbers
+ * come into use.
  */
 #ifndef CONNS_H
 #define CONNS_H
@@ -55,7 +56,8 @@ struct conn {
 	uint8_t find_state;             /* of http_head_find */
 	uint8_t opcode;                 /* of the message that is being gathered, 0: none */
 	uint32_t since;                 /* ms: when it entered its CHAIN_TIME list */
-	uint32_t need;                  /* bytes that `raw` must have before it is looked at again */
+	/* bytes that `raw` must have before it is looked at again */
+	uint32_t need;
 	uint32_t next_dirty;
 	struct buf_chain raw;           /* bytes read and not used yet: a part of a head or frame */
 	struct buf_chain message;       /* payloads of the fragments of a message so far */
@@ -81,12 +83,16 @@ struct conns {
 size_t conns_size(uint32_t capacity);
 void conns_init(struct conns *conns, void *memory, uint32_t capacity);
 
-/* Take a number, whose connection is all zeros but for its generation; 0 if none is free. Give it back. */
+/* Take a number, whose connection is all zeros but for its generation; 0 if none is free. Give it
+ * back. */
 uint32_t conns_take(struct conns *conns);
 void conns_give(struct conns *conns, uint32_t number);
 
-/* Append to a list by a chain in which the connection is in no list; remove from the one it is in. */
-void conns_append(struct conns *conns, struct conn_list *list, enum conn_chain chain, uint32_t number);
-void conns_remove(struct conns *conns, struct conn_list *list, enum conn_chain chain, uint32_t number);
+/* Append to a list by a chain in which the connection is in no list; remove from the one it is
+ * in. */
+void conns_append(struct conns *conns, struct conn_list *list, enum conn_chain chain,
+    uint32_t number);
+void conns_remove(struct conns *conns, struct conn_list *list, enum conn_chain chain,
+    uint32_t number);
 
 #endif

@@ -1,9 +1,9 @@
 /*
  * hash.h - keyed hashing, and hash tables that grow one bucket at a time.
  *
- * Tables use linear hashing: the bucket array stands in space reserved for its largest size, and each
- * insertion past one entry a bucket splits one bucket. So nothing is ever rehashed whole, and a
- * nearly empty table touches few pages. Entries are numbers from 1 (0 is "none"); they live in
+ * Tables use linear hashing: the bucket array stands in space reserved for its largest size, and
+ * each insertion past one entry a bucket splits one bucket. So nothing is ever rehashed whole, and
+ * a nearly empty table touches few pages. Entries are numbers from 1 (0 is "none"); they live in
  * the caller's array, which also holds the links of the chains. Nothing allocates or fails.
  */
 #ifndef HASH_H
@@ -45,8 +45,8 @@ size_t hash_table_size(uint32_t capacity);
 void hash_table_init(struct hash_table *table, void *buckets, uint32_t capacity, void *links,
     size_t stride, hash_entry_key *key, const void *context);
 
-/* The first entry of the chain in which entries of this hash stand, and the one after entry. The caller
- * compares keys: others stand in the chain too. 0 at the end. */
+/* The first entry of the chain in which entries of this hash stand, and the one after entry. The
+ * caller compares keys: others stand in the chain too. 0 at the end. */
 uint32_t hash_table_first(const struct hash_table *table, uint32_t hash);
 uint32_t hash_table_next(const struct hash_table *table, uint32_t entry);
 

@@ -2,9 +2,10 @@
 #include "inside.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#include "text.h"
 
 /* -- HTTP ----------------------------------------------------------------------------- */
 
@@ -18,7 +19,8 @@ static bool slice_address(struct http_slice slice, struct address *address)
 	return true;
 }
 
-/* The last entry of X-Forwarded-For is what the proxy itself wrote; those before it came from the client. */
+/* The last entry of X-Forwarded-For is what the proxy itself wrote; those before it came from the
+ * client. */
 static struct http_slice last_entry(struct http_slice list)
 {
 	size_t from = list.len;
@@ -58,10 +60,12 @@ static struct stats_numbers count_all(const struct uwt_server *server)
 static void refuse(struct uwt_server *server, uint32_t number, int status)
 {
 	struct site_answer answer;
-	char text[64];
+	char memory[64];
+	struct text warning = TEXT_IN(memory);
 
-	snprintf(text, sizeof text, "bad HTTP request: %d %s", status, http_reason(status));
-	conn_warn(server, text);
+	text_add(&warning, "bad HTTP request: ");
+	text_add(&warning, http_reason(status));
+	conn_warn(server, text_end(&warning));
 	site_refuse(status, &answer);
 	conn_send_answer(server, number, &answer, 1, true);
 }
@@ -79,7 +83,8 @@ static void head_done(struct uwt_server *server, uint32_t number, const char *he
 		refuse(server, number, status);
 		return;
 	}
-	site_answer(&server->site, &request, &numbers, conn->flags & CONN_FULL, server->page, &answer);
+	site_answer(&server->site, &request, &numbers, conn->flags & CONN_FULL, server->page,
+	    &answer);
 	if (answer.status == 101)
 		believe_proxy(server, conn, &request);
 	conn_send_answer(server, number, &answer, request.minor, request.method != HTTP_HEAD);
@@ -92,7 +97,8 @@ static void head_done(struct uwt_server *server, uint32_t number, const char *he
 	}
 	conn->state = CONN_IDLE;
 	conn_time(server, number, TIMER_IDLE);
-	/* The next request waits until this one's answer is sent: its size is not the client's to multiply. */
+	/* The next request waits until this one's answer is sent: its size is not the client's to
+	 * multiply. */
 	if (conn->out.length > 0) {
 		conn->flags |= CONN_PAUSED;
 		conn_interest(server, number);
@@ -142,10 +148,14 @@ static enum swarm_family family_of(const struct conn *conn)
 /* End a WebSocket for what its peer did. */
 static void fail(struct uwt_server *server, uint32_t number, uint16_t status, const char *why)
 {
-	char text[96];
+	char memory[96];
+	struct text warning = TEXT_IN(memory);
 
-	snprintf(text, sizeof text, "WebSocket closed with %u: %s", (unsigned)status, why);
-	conn_warn(server, text);
+	text_add(&warning, "WebSocket closed with ");
+	text_add_number(&warning, status);
+	text_add(&warning, ": ");
+	text_add(&warning, why);
+	conn_warn(server, text_end(&warning));
 	conn_close_websocket(server, number, status, false);
 }
 
@@ -154,7 +164,8 @@ static void no_room(struct uwt_server *server, uint32_t number)
 	conn_close_websocket(server, number, WS_STATUS_TRY_LATER, false);
 }
 
-static void message_done(struct uwt_server *server, uint32_t number, const uint8_t *text, size_t length)
+static void message_done(struct uwt_server *server, uint32_t number, const uint8_t *text,
+    size_t length)
 {
 	struct conn *conn = &server->conns.at[number];
 
@@ -204,7 +215,8 @@ static void control_frame(struct uwt_server *server, uint32_t number, const stru
 		break;
 	case WS_CLOSE:
 		status = ws_close_answer(payload, echo.len);
-		if (status != WS_STATUS_NONE && (echo.len < 2 || status != (payload[0] << 8 | payload[1])))
+		if (status != WS_STATUS_NONE && (echo.len < 2 ||
+		    status != (payload[0] << 8 | payload[1])))
 			fail(server, number, status, "a close frame is malformed");
 		else
 			conn_close_websocket(server, number, status, true);
@@ -229,7 +241,8 @@ static uint16_t judge_frame(const struct uwt_server *server, const struct conn *
 }
 
 /* Keep bytes of a frame until there are `need` of them. */
-static void frame_wait(struct uwt_server *server, uint32_t number, const uint8_t *data, size_t length,
+static void frame_wait(struct uwt_server *server, uint32_t number, const uint8_t *data,
+    size_t length,
     size_t need)
 {
 	struct conn *conn = &server->conns.at[number];
@@ -239,8 +252,8 @@ static void frame_wait(struct uwt_server *server, uint32_t number, const uint8_t
 		no_room(server, number);
 }
 
-/* Look at the frame at data, of which length bytes are there. Returns how many bytes of it were used, length
- * if it has to wait for more. */
+/* Look at the frame at data, of which length bytes are there. Returns how many bytes of it were
+ * used, length if it has to wait for more. */
 static size_t frame_input(struct uwt_server *server, uint32_t number, uint8_t *data, size_t length)
 {
 	const struct conn *conn = &server->conns.at[number];
@@ -276,7 +289,8 @@ static size_t frame_input(struct uwt_server *server, uint32_t number, uint8_t *d
 }
 
 /* Use bytes of a WebSocket. Returns how many were used. */
-static size_t websocket_input(struct uwt_server *server, uint32_t number, uint8_t *data, size_t length)
+static size_t websocket_input(struct uwt_server *server, uint32_t number, uint8_t *data,
+    size_t length)
 {
 	struct conn *conn = &server->conns.at[number];
 	size_t before = conn->raw.length;

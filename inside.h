@@ -6,8 +6,8 @@
  *   outbound.c  bytes that go: what the tracker emits, what a turn sends; and how connections end
  *
  * A connection is named by its number in the table. It never goes away while something is done with
- * it: conn_doom only marks it, and the turn's end frees it. So after anything that may send, a caller looks
- * at the connection's state, but need not fear for its number.
+ * it: conn_doom only marks it, and the turn's end frees it. So after anything that may send, a
+ * caller looks at the connection's state, but need not fear for its number.
  */
 #ifndef INSIDE_H
 #define INSIDE_H
@@ -36,10 +36,11 @@ enum timer {
 	TIMER_DOOMED = TIMERS   /* not timed: gone at the end of the turn */
 };
 
-/* The lists of young connections: those that came in, and those that are only told that it is full. */
+/* The lists of young connections: those that came in, and those that are only told that it is
+ * full. */
 enum young { YOUNG_WAITING, YOUNG_REFUSED, YOUNGS };
 
-#define HOLDS 20                /* lists of holders: number n holds fewer than 2^n buffers, not 2^(n-1) */
+#define HOLDS 20        /* lists of holders: list n has those of 2^(n-1) to 2^n - 1 buffers */
 
 struct uwt_server {
 	struct uwt_options options;
@@ -96,8 +97,9 @@ void conn_warn(const struct uwt_server *server, const char *text);
 /* End a connection: its output is thrown away, the rest happens at the end of the turn. */
 void conn_doom(struct uwt_server *server, uint32_t number);
 
-/* At the end of a turn, for those that were doomed: first, end their memberships, so that the program is told
- * before replies are sent; then, with nothing queued any more, close their descriptors and free their numbers. */
+/* At the end of a turn, for those that were doomed: first, end their memberships, so that the
+ * program is told before replies are sent; then, with nothing queued any more, close their
+ * descriptors and free their numbers. */
 void conns_leave(struct uwt_server *server);
 void conns_reap(struct uwt_server *server);
 
@@ -105,9 +107,10 @@ void conns_reap(struct uwt_server *server);
  * (at_once false), its bytes are thrown away until it closes too, or 5 s have passed. */
 void conn_end(struct uwt_server *server, uint32_t number, bool at_once);
 
-/* Queue bytes to be sent at the end of the turn. Returns false, queueing nothing, if memory is short or the
- * connection is ending. */
-bool conn_send(struct uwt_server *server, uint32_t number, const struct msg_slice *pieces, size_t count);
+/* Queue bytes to be sent at the end of the turn. Returns false, queueing nothing, if memory is
+ * short or the connection is ending. */
+bool conn_send(struct uwt_server *server, uint32_t number, const struct msg_slice *pieces,
+    size_t count);
 
 /* Queue a frame. */
 void conn_send_frame(struct uwt_server *server, uint32_t number, enum ws_opcode opcode,
@@ -118,7 +121,8 @@ void conn_send_answer(struct uwt_server *server, uint32_t number, const struct s
     uint8_t minor, bool with_body);
 
 /* Send a close frame and end the connection; says no code for WS_STATUS_NONE. */
-void conn_close_websocket(struct uwt_server *server, uint32_t number, uint16_t status, bool at_once);
+void conn_close_websocket(struct uwt_server *server, uint32_t number, uint16_t status,
+    bool at_once);
 
 /* Ping a WebSocket that has no unanswered ping. */
 void conn_ping(struct uwt_server *server, uint32_t number);
@@ -130,8 +134,8 @@ void conn_writable(struct uwt_server *server, uint32_t number);
 void conns_flush(struct uwt_server *server);
 
 /* Keep bytes that were read; may end the largest holder of buffers. False if there is no room. */
-bool conn_keep(struct uwt_server *server, uint32_t number, struct buf_chain *chain, const uint8_t *data,
-    size_t length);
+bool conn_keep(struct uwt_server *server, uint32_t number, struct buf_chain *chain,
+    const uint8_t *data, size_t length);
 
 /* Note how many buffers a connection holds over a turn. */
 void conn_hold(struct uwt_server *server, uint32_t number);

@@ -139,7 +139,8 @@ static bool prepare(int fd, int family)
 	if (family == AF_INET6 &&
 	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0)
 		return false;
-	/* Inherited by the connections. A turn's output is one send: there is nothing to wait for. */
+	/* Inherited by the connections. A turn's output is one send: there is nothing to wait
+	 * for. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	return true;
 }
@@ -227,7 +228,8 @@ static bool add_either(struct attempt *attempt, const char *ipv6, const char *ip
 	bool has_ipv6 = add_address(attempt, ipv6);
 	int fault = errno;
 
-	if (!has_ipv6 && fault != EAFNOSUPPORT && fault != EADDRNOTAVAIL && fault != EPROTONOSUPPORT)
+	if (!has_ipv6 && fault != EAFNOSUPPORT && fault != EADDRNOTAVAIL &&
+	    fault != EPROTONOSUPPORT)
 		return fail_address(attempt, ipv6, fault);
 	if (!has_ipv6)
 		*single = "IPv4";

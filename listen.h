@@ -22,7 +22,8 @@ struct listen_set {
 
 /*
  * Open sockets that do not block, closed on exec. The addresses, port, bound and single are as in
- * uwt_server_listen. Returns false, with nothing open and one line in error (of error_max bytes), if one cannot be had.
+ * uwt_server_listen. Returns false, with nothing open and one line in error (of error_max bytes),
+ * if one cannot be had.
  */
 bool listen_open(struct listen_set *set, const char *const *addresses, size_t count, uint16_t port,
     uint16_t *bound, const char **single, char *error, size_t error_max);

@@ -56,7 +56,8 @@ struct msg {
 	enum msg_action action;             /* MSG_NO_ACTION: see action_text */
 	bool has_info_hash;                 /* one info_hash could be read */
 	uint8_t info_hash[MSG_ID_SIZE];
-	struct msg_slice action_text;       /* JSON text of the action's value; text NULL if absent */
+	/* JSON text of the action's value; text NULL if absent */
+	struct msg_slice action_text;
 
 	/* announce */
 	uint8_t peer_id[MSG_ID_SIZE];
@@ -66,7 +67,8 @@ struct msg {
 	bool answer_usable;                 /* then `answer` holds it, and to_peer_id is valid */
 	uint8_t to_peer_id[MSG_ID_SIZE];
 	struct msg_offer answer;
-	uint32_t numwant;                   /* offers wished to be relayed; MSG_NUMWANT_ALL: no wish */
+	/* offers wished to be relayed; MSG_NUMWANT_ALL: no wish */
+	uint32_t numwant;
 	uint32_t offer_count;
 	struct msg_offer offers[MSG_OFFERS_MAX];
 
@@ -82,20 +84,21 @@ size_t msg_scratch_size(void);
 
 /*
  * Parse one message of len bytes of valid UTF-8 into *msg (of which only what the message has is
- * written). Returns msg->fault. With a fault, `action` and `has_info_hash` with `info_hash` still say what could be
- * read; nothing else does. The slices point into text.
- * Fields follow JavaScript: the last of duplicate keys wins; keys and values are compared decoded.
+ * written). Returns msg->fault. With a fault, `action` and `has_info_hash` with `info_hash` still
+ * say what could be read; nothing else does. The slices point into text. Fields follow JavaScript:
+ * the last of duplicate keys wins; keys and values are compared decoded.
  */
 enum msg_fault msg_parse(struct msg *msg, const char *text, size_t len, void *scratch);
 
-/* Write an id as the inside of a JSON string (without quotes): `"`, `\` and U+0000 to U+001F escaped, the
- * rest as UTF-8. Returns the length, 20 to MSG_ID_TEXT_MAX. */
+/* Write an id as the inside of a JSON string (without quotes): `"`, `\` and U+0000 to U+001F
+ * escaped, the rest as UTF-8. Returns the length, 20 to MSG_ID_TEXT_MAX. */
 size_t msg_id_text(const uint8_t id[static MSG_ID_SIZE], char out[static MSG_ID_TEXT_MAX]);
 
 /*
  * Write, terminated, what a wrong action is called in a failure: at most 32 code points of the
- * decoded string (lone surrogates as U+FFFD), or of the JSON text if it is no string, or `undefined` if
- * absent; as the inside of a JSON string, escaped as in msg_id_text. Returns the length.
+ * decoded string (lone surrogates as U+FFFD), or of the JSON text if it is no string, or
+ * `undefined` if absent; as the inside of a JSON string, escaped as in msg_id_text. Returns the
+ * length.
  */
 size_t msg_action_text(const struct msg *msg, char out[static MSG_ACTION_TEXT_MAX]);
 

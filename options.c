@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINE_LENGTH_MAX 1024
-#define MAX_32 UINT32_MAX
+#include "file.h"
+
+#define CONFIG_MAX 65536         /* bytes of a config file */
 
 enum kind {
 	KIND_FLAG,          /* no value: sets a bool */
@@ -53,7 +54,8 @@ static const struct option table[] = {
 	    "page to serve at / instead of the built-in one, or none" },
 	{ "full-scrape", 0, KIND_FLAG, NULL, 0, 0, AT(server.full_scrape), false,
 	    "answer scrapes that name no torrent with all of them" },
-	{ "max-connections", 0, KIND_NUMBER, "N", 1, UWT_LIMIT_MAX, AT(server.max_connections), false,
+	{ "max-connections", 0, KIND_NUMBER, "N", 1, UWT_LIMIT_MAX, AT(server.max_connections),
+	    false,
 	    "connections at a time" },
 	{ "max-peers", 0, KIND_NUMBER, "N", 1, UWT_LIMIT_MAX, AT(server.max_peers), false,
 	    "peers, counted in each torrent and on each connection" },
@@ -88,7 +90,8 @@ struct source {
 /* -- errors --------------------------------------------------------------------------- */
 
 /* Say where and what is wrong; always false. Word and value are shown as they were given. */
-static bool refuse(const struct source *source, const char *word, const char *value, const char *why)
+static bool refuse(const struct source *source, const char *word, const char *value,
+    const char *why)
 {
 	char place[160] = "";
 
@@ -100,8 +103,8 @@ static bool refuse(const struct source *source, const char *word, const char *va
 }
 
 /* Name an option as its source writes it. */
-static bool refuse_option(const struct source *source, const struct option *option, const char *value,
-    const char *why)
+static bool refuse_option(const struct source *source, const struct option *option,
+    const char *value, const char *why)
 {
 	char name[32];
 
@@ -128,7 +131,8 @@ static bool is_size(const struct option *option)
 	return option->kind == KIND_SIZE || option->kind == KIND_SIZE_32;
 }
 
-static bool refuse_number(const struct source *source, const struct option *option, const char *value)
+static bool refuse_number(const struct source *source, const struct option *option,
+    const char *value)
 {
 	char least[24], most[24], why[128];
 
@@ -323,7 +327,8 @@ static bool read_arguments(const struct source *source, int argc, char **argv)
 	while (at < argc) {
 		if (argv[at][0] != '-' || argv[at][1] == '\0')
 			return refuse(source, argv[at], NULL, "not an option; see --help");
-		used = argv[at][1] == '-' ? read_long(source, argv + at) : read_short(source, argv + at);
+		used = argv[at][1] == '-' ? read_long(source, argv + at) :
+		    read_short(source, argv + at);
 		if (used == 0)
 			return false;
 		at += used;
@@ -376,34 +381,35 @@ static bool read_line(const struct source *source, char *line)
 		return refuse(source, line, NULL, "no such option");
 	if (option->command_line_only)
 		return refuse(source, line, NULL, "only possible on the command line");
-	if (*value == '\0')
-		return apply(source, option, NULL);
-	value = strdup(value);      /* kept: options point to it */
-	return value != NULL ? apply(source, option, value) : refuse(source, line, NULL, strerror(errno));
+	return apply(source, option, *value != '\0' ? value : NULL);
 }
 
 static bool read_config(struct source *source)
 {
-	char line[LINE_LENGTH_MAX];
-	FILE *file = fopen(source->file, "r");
-	bool good = true;
+	struct options *options = source->options;
+	char *line, *end, *content;
+	size_t size;
 
-	if (file == NULL) {
-		snprintf(source->error, OPTIONS_ERROR_MAX, "%.200s: %s", source->file, strerror(errno));
+	content = file_read(source->file, CONFIG_MAX, &size);
+	if (content == NULL) {
+		snprintf(source->error, OPTIONS_ERROR_MAX, "%.200s: %s", source->file,
+		    strerror(errno));
 		return false;
 	}
-	for (source->line = 1; good && fgets(line, sizeof line, file) != NULL; source->line++) {
-		if (strchr(line, '\n') == NULL && !feof(file))
-			good = refuse(source, "line", NULL, "longer than 1022 characters");
-		else
-			good = read_line(source, line);
+	options->config_text = content;
+	if (strlen(content) != size) {
+		snprintf(source->error, OPTIONS_ERROR_MAX, "%.200s: not a text file", source->file);
+		return false;
 	}
-	if (good && ferror(file)) {
-		snprintf(source->error, OPTIONS_ERROR_MAX, "%.200s: %s", source->file, strerror(errno));
-		good = false;
+	for (line = content; line != NULL; line = end) {
+		source->line++;
+		end = strchr(line, '\n');
+		if (end != NULL)
+			*end++ = '\0';
+		if (!read_line(source, line))
+			return false;
 	}
-	fclose(file);
-	return good;
+	return true;
 }
 
 /* -- both ------------------------------------------------------------------------------ */
@@ -414,7 +420,8 @@ static void set_defaults(struct options *options)
 	uwt_options_init(&options->server);
 }
 
-bool options_read(struct options *options, int argc, char **argv, char error[static OPTIONS_ERROR_MAX])
+bool options_read(struct options *options, int argc, char **argv,
+    char error[static OPTIONS_ERROR_MAX])
 {
 	struct source arguments = { .options = options, .error = error };
 	struct source config = { .options = options, .error = error };
@@ -428,6 +435,12 @@ bool options_read(struct options *options, int argc, char **argv, char error[sta
 	config.file = options->config;
 	set_defaults(options);
 	return read_config(&config) && read_arguments(&arguments, argc, argv);
+}
+
+void options_free(struct options *options)
+{
+	free(options->config_text);
+	options->config_text = NULL;
 }
 
 /* A line of help, its further lines under the first. */
@@ -459,9 +472,10 @@ void options_help(void)
 			snprintf(letter, sizeof letter, "-%c, ", option->letter);
 		snprintf(start, sizeof start, "%s--%s%s%s%s", letter, option->name,
 		    option->kind == KIND_TRUST ? "[=" : option->value != NULL ? " " : "",
-		    option->value != NULL ? option->value : "", option->kind == KIND_TRUST ? "]" : "");
+		    option->value != NULL ? option->value : "", option->kind == KIND_TRUST ? "]" :
+		    "");
 		print_help(start, option->help);
 	}
-	printf("\nLimits without a default here follow from the machine's memory and its limit on open\n"
-	    "files. A SIZE is in bytes, or with K, M or G. See uwt(8).\n");
+	printf("\nLimits without a default here follow from the machine's memory and its limit on\n"
+	    "open files. A SIZE is in bytes, or with K, M or G. See uwt(8).\n");
 }

@@ -25,14 +25,18 @@ struct options {
 	bool quiet, silent;
 	bool version, help;         /* print that and end */
 	bool hosts_from_config;     /* the command line's replace them */
+	char *config_text;          /* the config file, to which strings above may point */
 };
 
 /*
- * Read the command line and the config file that it names; the command line wins. Returns false with one line
- * in error, which names the word that is wrong and what is allowed. Strings point into argv or into memory that
- * is kept until the program ends.
+ * Read the command line and the config file that it names; the command line wins. Returns false
+ * with one line in error, which names the word that is wrong and what is allowed. Strings point
+ * into argv or into the file's text. Either way options_free is due at the end.
  */
-bool options_read(struct options *options, int argc, char **argv, char error[static OPTIONS_ERROR_MAX]);
+bool options_read(struct options *options, int argc, char **argv,
+    char error[static OPTIONS_ERROR_MAX]);
+
+void options_free(struct options *options);
 
 /* Print the usage to stdout. */
 void options_help(void);

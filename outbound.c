@@ -101,7 +101,8 @@ static void conn_sent_last(struct uwt_server *server, uint32_t number)
 {
 	struct conn *conn = &server->conns.at[number];
 
-	/* Closing while the peer still sends would reset the connection, and with it what was sent last. */
+	/* Closing while the peer still sends would reset the connection, and with it what was sent
+	 * last. */
 	if (conn->flags & CONN_AT_ONCE || shutdown(conn->fd, SHUT_WR) != 0)
 		conn_doom(server, number);
 	else
@@ -142,7 +143,8 @@ void conn_end(struct uwt_server *server, uint32_t number, bool at_once)
 
 static bool takes_output(const struct conn *conn)
 {
-	return conn->state == CONN_HEAD || conn->state == CONN_IDLE || conn->state == CONN_WEBSOCKET;
+	return conn->state == CONN_HEAD || conn->state == CONN_IDLE ||
+	    conn->state == CONN_WEBSOCKET;
 }
 
 void conn_interest(struct uwt_server *server, uint32_t number)
@@ -164,12 +166,14 @@ static ssize_t socket_send(int fd, const struct iovec *pieces, int count)
 	do
 		sent = writev(fd, pieces, count);
 	while (sent < 0 && errno == EINTR);
-	if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ENOMEM))
+	if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ||
+	    errno == ENOMEM))
 		return 0;
 	return sent;
 }
 
-/* Send from the connection's chain until it is empty or the socket takes no more. False if it is broken. */
+/* Send from the connection's chain until it is empty or the socket takes no more. False if it is
+ * broken. */
 static bool chain_send(struct uwt_server *server, struct conn *conn)
 {
 	struct iovec pieces[PIECES_MAX];
@@ -257,8 +261,8 @@ static bool shed_largest(struct uwt_server *server)
 	return false;
 }
 
-/* See to it that a chain finds room for more bytes: first by sending what the turn has queued, then at the cost of
- * those who hold most. False if there is none. */
+/* See to it that a chain finds room for more bytes: first by sending what the turn has queued, then
+ * at the cost of those who hold most. False if there is none. */
 static bool make_room(struct uwt_server *server, const struct buf_chain *chain, size_t more,
     enum buf_use use)
 {
@@ -272,8 +276,8 @@ static bool make_room(struct uwt_server *server, const struct buf_chain *chain, 
 	return true;
 }
 
-bool conn_keep(struct uwt_server *server, uint32_t number, struct buf_chain *chain, const uint8_t *data,
-    size_t length)
+bool conn_keep(struct uwt_server *server, uint32_t number, struct buf_chain *chain,
+    const uint8_t *data, size_t length)
 {
 	bool kept = make_room(server, chain, length, BUF_INPUT) &&
 	    server->conns.at[number].state != CONN_DOOMED &&
@@ -304,7 +308,8 @@ static void conn_queued(struct uwt_server *server, uint32_t number)
 	}
 }
 
-bool conn_send(struct uwt_server *server, uint32_t number, const struct msg_slice *pieces, size_t count)
+bool conn_send(struct uwt_server *server, uint32_t number, const struct msg_slice *pieces,
+    size_t count)
 {
 	struct conn *conn = &server->conns.at[number];
 	size_t total = 0, i;

@@ -2,6 +2,7 @@
 #include "output.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
@@ -9,7 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A pipe that poll(2) calls writable takes this much without blocking. */
+#include "text.h"
+
+/* A pipe or socket that poll(2) calls writable takes this much without blocking. */
 #ifdef PIPE_BUF
 #define WRITE_MAX PIPE_BUF
 #else
@@ -24,9 +27,19 @@ static uint64_t clock_ms(void)
 	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
 }
 
+/* A terminal that poll(2) calls writable may have room for less than is written, and then blocks.
+ * Opened once more it does not, and whoever shares the descriptor does not notice. */
+static int output_terminal(int fd)
+{
+	const char *name = isatty(fd) ? ttyname(fd) : NULL;
+	int own = name != NULL ? open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
+
+	return own >= 0 ? own : fd;
+}
+
 void output_init(struct output *output, int fd)
 {
-	*output = (struct output){ .fd = fd };
+	*output = (struct output){ .fd = output_terminal(fd) };
 }
 
 /* Can something be written within ms? */
@@ -37,7 +50,8 @@ static bool output_ready(const struct output *output, int ms)
 	return poll(&waited, 1, ms) > 0;
 }
 
-static void output_write(struct output *output)
+/* Returns whether something was written. */
+static bool output_write(struct output *output)
 {
 	size_t part = OUTPUT_SIZE - output->start;
 	ssize_t written;
@@ -47,13 +61,14 @@ static void output_write(struct output *output)
 	if (part > WRITE_MAX)
 		part = WRITE_MAX;
 	written = write(output->fd, output->ring + output->start, part);
-	if (written < 0 && errno != EAGAIN && errno != EINTR) {
-		output->broken = true;
-		output->length = 0;
-	} else if (written > 0) {
+	if (written > 0) {
 		output->start = (output->start + (size_t)written) % OUTPUT_SIZE;
 		output->length -= (size_t)written;
+	} else if (written < 0 && errno != EAGAIN && errno != EINTR) {
+		output->broken = true;
+		output->length = 0;
 	}
+	return written > 0;
 }
 
 static void output_add(struct output *output, const char *text)
@@ -65,11 +80,14 @@ static void output_add(struct output *output, const char *text)
 /* Say how many lines were dropped, as soon as there is room for that. */
 static void output_confess(struct output *output)
 {
-	char line[80];
-	int length = snprintf(line, sizeof line, "WARNING: %llu lines were dropped, as they were not "
-	    "read in time\n", (unsigned long long)output->dropped);
+	char line[96];
+	int length;
 
-	if (output->dropped == 0 || (size_t)length > OUTPUT_SIZE - output->length)
+	if (output->dropped == 0 || output->broken)
+		return;
+	length = snprintf(line, sizeof line, "WARNING: %llu lines were dropped, as they were not "
+	    "read in time\n", (unsigned long long)output->dropped);
+	if ((size_t)length > OUTPUT_SIZE - output->length)
 		return;
 	output->dropped = 0;
 	output_add(output, line);
@@ -77,10 +95,9 @@ static void output_confess(struct output *output)
 
 void output_flush(struct output *output)
 {
-	while (output->length > 0 && output_ready(output, 0)) {
-		output_write(output);
+	output_confess(output);
+	while (output->length > 0 && output_ready(output, 0) && output_write(output))
 		output_confess(output);
-	}
 }
 
 void output_patience(struct output *output, uint32_t ms)
@@ -92,10 +109,10 @@ void output_drain(struct output *output)
 {
 	uint64_t now;
 
+	output_flush(output);
 	while (output->length > 0 && (now = clock_ms()) < output->drain_by) {
-		if (output_ready(output, (int)(output->drain_by - now)))
-			output_write(output);
-		output_confess(output);
+		if (output_ready(output, (int)(output->drain_by - now)) && output_write(output))
+			output_confess(output);
 	}
 }
 
@@ -106,6 +123,7 @@ static bool output_room(struct output *output, size_t length)
 	if (OUTPUT_SIZE - output->length < length)
 		output_drain(output);
 	/* What came later must not stand before the word on what was dropped. */
+	output_confess(output);
 	return OUTPUT_SIZE - output->length >= length && output->dropped == 0;
 }
 

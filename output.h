@@ -1,9 +1,9 @@
 /*
  * output.h - lines to stdout that never make the tracker wait.
  *
- * Lines are collected and written when output_flush is called, as far as whoever reads takes them at once.
- * When the memory for them is full, further lines are dropped whole and counted, and the next
- * line that finds room is preceded by one that says how many.
+ * Lines are collected and written when output_flush is called, as far as whoever reads takes them
+ * at once. When the memory for them is full, further lines are dropped whole and counted, and the
+ * next line that finds room is preceded by one that says how many.
  */
 #ifndef OUTPUT_H
 #define OUTPUT_H

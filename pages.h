@@ -6,8 +6,8 @@
 
 #include <stddef.h>
 
-/* Reserve size bytes, page-aligned, which read as zeros. Huge pages are declined where the system has
- * them: one touched byte would cost 2 MB. NULL with errno set if the system refuses. */
+/* Reserve size bytes, page-aligned, which read as zeros. Huge pages are declined where the system
+ * has them: one touched byte would cost 2 MB. NULL with errno set if the system refuses. */
 void *pages_reserve(size_t size);
 
 /* Give back what pages_reserve gave; size is the same. NULL is allowed. */

@@ -1,9 +1,9 @@
 /*
  * poll.h - which descriptors are ready: by epoll (poll_epoll.c) or by poll(2) (poll_posix.c).
  *
- * The Makefile chooses one of the two. Readiness is level-triggered. A tag comes back with each event;
- * after poll_remove no event of that descriptor is reported any more, except those that an earlier
- * poll_wait has already returned: the caller's tags must tell old from new.
+ * The Makefile chooses one of the two. Readiness is level-triggered. A tag comes back with each
+ * event; after poll_remove no event of that descriptor is reported any more, except those that an
+ * earlier poll_wait has already returned: the caller's tags must tell old from new.
  *
  * Also here: accepting a connection, whose cheapest way differs between systems.
  */
@@ -36,11 +36,13 @@ bool poll_add(struct poll_set *set, int fd, uint64_t tag, unsigned interest);
 bool poll_change(struct poll_set *set, int fd, uint64_t tag, unsigned interest);
 void poll_remove(struct poll_set *set, int fd);
 
-/* Wait until something is ready or `timeout` ms have passed (-1: no limit). Returns how many events there are
- * in events[], 0 when time is up or a signal came, -1 with errno set for any other fault. */
+/* Wait until something is ready or `timeout` ms have passed (-1: no limit). Returns how many events
+ * there are in events[], 0 when time is up or a signal came, -1 with errno set for any other
+ * fault. */
 int poll_wait(struct poll_set *set, struct poll_event *events, int max, int timeout);
 
-/* The descriptor that becomes readable when poll_wait would return, or -1 if the backend has none. */
+/* The descriptor that becomes readable when poll_wait would return, or -1 if the backend has
+ * none. */
 int poll_descriptor(const struct poll_set *set);
 
 /* Memory that a set for max_fd descriptors can come to. */

@@ -39,7 +39,8 @@ static bool control(struct poll_set *set, int operation, int fd, uint64_t tag, u
 {
 	struct epoll_event event = { .data.u64 = tag };
 
-	event.events = (interest & POLL_READ ? EPOLLIN : 0u) | (interest & POLL_WRITE ? EPOLLOUT : 0u);
+	event.events = (interest & POLL_READ ? EPOLLIN : 0u) | (interest & POLL_WRITE ? EPOLLOUT :
+	    0u);
 	return epoll_ctl(set->fd, operation, fd, &event) == 0;
 }
 

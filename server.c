@@ -29,8 +29,8 @@ static const uint32_t timer_limit[TIMERS] = {
 	[TIMER_PINGED] = 15000, [TIMER_ENDING] = 5000
 };
 
-/* What an event belongs to: a connection has its number in the low half and its generation in the high
- * half, a listener its place plus 1 in the high half, and the pipe for waking is this. */
+/* What an event belongs to: a connection has its number in the low half and its generation in the
+ * high half, a listener its place plus 1 in the high half, and the pipe for waking is this. */
 #define TAG_WAKE 0
 #define TAG_LISTENER(place) (((uint64_t)(place) + 1) << 32)
 
@@ -175,7 +175,8 @@ bool uwt_options_fit(struct uwt_options *options, uint64_t memory, uint32_t desc
 	uint64_t pool = options->buffer_memory, entries;
 
 	if (room == 0 || options->max_connections > room) {
-		snprintf(error, UWT_ERROR_MAX, "the limit on open files is %lu, which is enough for %lu "
+		snprintf(error, UWT_ERROR_MAX,
+		    "the limit on open files is %lu, which is enough for %lu "
 		    "connections: raise it (ulimit -n) or lower --max-connections",
 		    (unsigned long)descriptors, (unsigned long)room);
 		return false;
@@ -216,7 +217,8 @@ static uint32_t sink_unanswered(void *context, uint32_t link)
 {
 	const struct uwt_server *server = context;
 
-	return server->conns.at[link].timer == TIMER_PINGED ? conn_age(server, link) : TRACKER_NEVER;
+	return server->conns.at[link].timer == TIMER_PINGED ? conn_age(server, link) :
+	    TRACKER_NEVER;
 }
 
 static void sink_event(void *context, enum tracker_event event, const uint8_t *peer_id,
@@ -305,7 +307,8 @@ bool uwt_host_valid(const char *host)
 	return listen_address_valid(host);
 }
 
-struct uwt_server *uwt_server_new(const struct uwt_options *options, char error[static UWT_ERROR_MAX])
+struct uwt_server *uwt_server_new(const struct uwt_options *options,
+    char error[static UWT_ERROR_MAX])
 {
 	struct uwt_server *server;
 	size_t ends[PARTS];
@@ -313,7 +316,8 @@ struct uwt_server *uwt_server_new(const struct uwt_options *options, char error[
 	memory_plan(options, ends);
 	server = pages_reserve(ends[PART_POOL]);
 	if (server == NULL) {
-		snprintf(error, UWT_ERROR_MAX, "cannot reserve %llu MB of memory: %s; lower the limits",
+		snprintf(error, UWT_ERROR_MAX,
+		    "cannot reserve %llu MB of memory: %s; lower the limits",
 		    (unsigned long long)(ends[PART_POOL] >> 20), strerror(errno));
 		return NULL;
 	}
@@ -381,7 +385,8 @@ static void listen_interest(struct uwt_server *server, unsigned interest)
 	size_t i;
 
 	for (i = 0; i < server->listeners.count; i++)
-		poll_change(server->poll, server->listeners.sockets[i].fd, TAG_LISTENER(i), interest);
+		poll_change(server->poll, server->listeners.sockets[i].fd, TAG_LISTENER(i),
+		    interest);
 }
 
 bool uwt_server_listen(struct uwt_server *server, const char *const *addresses, size_t count,
@@ -394,7 +399,8 @@ bool uwt_server_listen(struct uwt_server *server, const char *const *addresses, 
 		return false;
 	for (i = 0; i < set->count; i++) {
 		if (!poll_add(server->poll, set->sockets[i].fd, TAG_LISTENER(i), POLL_READ)) {
-			snprintf(error, UWT_ERROR_MAX, "cannot watch a socket: %s", strerror(errno));
+			snprintf(error, UWT_ERROR_MAX, "cannot watch a socket: %s",
+			    strerror(errno));
 			listen_close(set);
 			return false;
 		}
@@ -402,8 +408,8 @@ bool uwt_server_listen(struct uwt_server *server, const char *const *addresses, 
 	return true;
 }
 
-/* End the connection that came first of those in a young list. Numbers are free again only when nothing is
- * queued any more, so that comes first. */
+/* End the connection that came first of those in a young list. Numbers are free again only when
+ * nothing is queued any more, so that comes first. */
 static void evict(struct uwt_server *server, enum young young)
 {
 	conns_flush(server);
@@ -411,8 +417,8 @@ static void evict(struct uwt_server *server, enum young young)
 	conns_reap(server);
 }
 
-/* Make room for a newcomer: at the limit, the oldest that never announced goes. Returns whether the newcomer
- * is only to be told that all is full. */
+/* Make room for a newcomer: at the limit, the oldest that never announced goes. Returns whether the
+ * newcomer is only to be told that all is full. */
 static bool admit(struct uwt_server *server)
 {
 	uint32_t most = server->options.max_connections;
@@ -457,8 +463,8 @@ static void conn_open(struct uwt_server *server, int fd, const struct sockaddr *
 	young_join(server, number);
 }
 
-/* The system has no descriptor or memory for a further connection: the oldest young one may give its
- * own, and those that wait to be accepted wait a little longer. */
+/* The system has no descriptor or memory for a further connection: the oldest young one may give
+ * its own, and those that wait to be accepted wait a little longer. */
 static void accept_pause(struct uwt_server *server)
 {
 	if (server->youngs[YOUNG_WAITING].first != 0)
@@ -479,7 +485,8 @@ static void accept_some(struct uwt_server *server, int listener)
 		fd = poll_accept(listener, (struct sockaddr *)&address, &length);
 		if (fd >= 0) {
 			conn_open(server, fd, (const struct sockaddr *)&address);
-		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+		    errno == ENOMEM) {
 			accept_pause(server);
 			return;
 		} else if (errno != EINTR && errno != ECONNABORTED) {
@@ -527,7 +534,8 @@ static int64_t run_timers(struct uwt_server *server)
 	return next;
 }
 
-static void conn_event(struct uwt_server *server, uint32_t number, uint32_t generation, unsigned ready)
+static void conn_event(struct uwt_server *server, uint32_t number, uint32_t generation,
+    unsigned ready)
 {
 	const struct conn *conn = &server->conns.at[number];
 
@@ -555,7 +563,8 @@ static void dispatch(struct uwt_server *server, const struct poll_event *events,
 	for (i = 0; i < count; i++) {
 		number = (uint32_t)events[i].tag;
 		if (number != 0) {
-			conn_event(server, number, (uint32_t)(events[i].tag >> 32), events[i].ready);
+			conn_event(server, number, (uint32_t)(events[i].tag >> 32),
+			    events[i].ready);
 		} else if (events[i].tag == TAG_WAKE) {
 			while (read(server->wake[0], drain, sizeof drain) > 0)
 				continue;
@@ -578,7 +587,8 @@ static int wait_limit(const struct uwt_server *server, int timeout, int64_t next
 	if (server->accept_again != 0 && (next < 0 || next > ACCEPT_PAUSE))
 		next = ACCEPT_PAUSE;
 	if (server->closed && (next < 0 || server->close_by < server->now + (uint64_t)next))
-		next = server->close_by > server->now ? (int64_t)(server->close_by - server->now) : 0;
+		next = server->close_by > server->now ? (int64_t)(server->close_by - server->now) :
+		    0;
 	if (next < 0)
 		return timeout;
 	wait = (next + CLOCK_SPEED - 1) / CLOCK_SPEED;

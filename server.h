@@ -1,12 +1,14 @@
 /*
  * server.h - the tracker as an object: a WebTorrent tracker over WebSocket, with HTTP beside it.
  *
- * This is all that a program sees. A server listens, takes connections and answers them; nothing happens outside
- * uwt_server_turn. Several servers can live in one process; a server is used from one thread.
+ * This is all that a program sees. A server listens, takes connections and answers them; nothing
+ * happens outside uwt_server_turn. Several servers can live in one process; a server is used from
+ * one thread.
  *
- * Memory: what the limits come to is reserved as address space by uwt_server_new and touched only as it
- * is used; there is no allocation after that on the path of a peer. Strings in the options are copied, or must
- * outlive the server where it says so. Errors are one line of text, without a newline.
+ * Memory: what the limits come to is reserved as address space by uwt_server_new and touched only
+ * as it is used; there is no allocation after that on the path of a peer. Strings in the options
+ * are copied, or must outlive the server where it says so. Errors are one line of text, without a
+ * newline.
  */
 #ifndef UWT_SERVER_H
 #define UWT_SERVER_H
@@ -38,7 +40,8 @@ struct uwt_callbacks {
 struct uwt_options {
 	uint32_t interval;              /* ms between announces; WebSocket peers are told a fifth */
 	uint32_t max_connections;       /* 0 in these five: derived by uwt_options_fit */
-	uint32_t max_peers;             /* memberships: peers, counted in each torrent and connection */
+	/* memberships: peers, counted in each torrent and connection */
+	uint32_t max_peers;
 	uint32_t max_torrents;
 	uint64_t buffer_memory;         /* bytes for partial input and unsent output */
 	uint32_t max_swarms;            /* memberships of one connection */
@@ -46,10 +49,12 @@ struct uwt_options {
 	bool full_scrape;               /* answer a scrape that names no torrent */
 	bool stats;                     /* serve /stats and /stats.json */
 	bool landing;                   /* serve a page at / */
-	const char *page;               /* that page, HTML; NULL: the built-in one. Must outlive the server */
+	/* that page, HTML; NULL: the built-in one. Must outlive the server */
+	const char *page;
 	size_t page_size;
 	bool trust_proxy;               /* take peers' addresses from proxies' headers */
-	const char *trusted;            /* from whom: "CIDR,..."; NULL: loopback, private and link-local */
+	/* from whom: "CIDR,..."; NULL: loopback, private and link-local */
+	const char *trusted;
 	struct uwt_callbacks callbacks; /* any of the functions may be NULL */
 };
 
@@ -59,9 +64,9 @@ struct uwt_server;
 void uwt_options_init(struct uwt_options *options);
 
 /*
- * Give the limits that are 0 a value: together they take at most `memory` bytes, the connections at most
- * `descriptors`, each at most UWT_TABLE_MAX. Returns false with a text when max_connections is more than
- * the descriptors allow.
+ * Give the limits that are 0 a value: together they take at most `memory` bytes, the connections at
+ * most `descriptors`, each at most UWT_TABLE_MAX. Returns false with a text when max_connections is
+ * more than the descriptors allow.
  */
 bool uwt_options_fit(struct uwt_options *options, uint64_t memory, uint32_t descriptors,
     char error[static UWT_ERROR_MAX]);
@@ -73,31 +78,34 @@ uint64_t uwt_options_memory(const struct uwt_options *options);
 bool uwt_host_valid(const char *host);
 bool uwt_ranges_valid(const char *ranges);
 
-/* Make a server. All limits must be set. NULL with a text if something is wrong with them, or there is no
- * memory. */
-struct uwt_server *uwt_server_new(const struct uwt_options *options, char error[static UWT_ERROR_MAX]);
+/* Make a server. All limits must be set. NULL with a text if something is wrong with them, or there
+ * is no memory. */
+struct uwt_server *uwt_server_new(const struct uwt_options *options,
+    char error[static UWT_ERROR_MAX]);
 
 /* Close all connections and listeners at once and free everything. NULL is allowed. */
 void uwt_server_free(struct uwt_server *server);
 
 /*
- * Listen. An address is an IPv4 or IPv6 address (brackets allowed), `localhost` (127.0.0.1 and ::1), or
- * `unix:PATH`. With no address at all (count 0) it is :: and 0.0.0.0, of which one may be missing on the
- * machine; then *single is set to the name of the one that serves. Port 0 takes a free port, the same for all. *bound gets
- * the port, 0 if there are only unix sockets. Returns false with a text, and listens to nothing, if any cannot be had.
+ * Listen. An address is an IPv4 or IPv6 address (brackets allowed), `localhost` (127.0.0.1 and
+ * ::1), or `unix:PATH`. With no address at all (count 0) it is :: and 0.0.0.0, of which one may be
+ * missing on the machine; then *single is set to the name of the one that serves. Port 0 takes a
+ * free port, the same for all. *bound gets the port, 0 if there are only unix sockets. Returns
+ * false with a text, and listens to nothing, if any cannot be had.
  */
 bool uwt_server_listen(struct uwt_server *server, const char *const *addresses, size_t count,
     uint16_t port, uint16_t *bound, const char **single, char error[static UWT_ERROR_MAX]);
 
-/* Wait until there is something to do, at most `timeout` ms (-1: no limit), and do it. Returns false when
- * the server has been closed and every connection has ended. */
+/* Wait until there is something to do, at most `timeout` ms (-1: no limit), and do it. Returns
+ * false when the server has been closed and every connection has ended. */
 bool uwt_server_turn(struct uwt_server *server, int timeout);
 
 /* Stop listening and close every WebSocket with 1001. Turns go on until connections have ended, at
  * most `grace` ms. */
 void uwt_server_close(struct uwt_server *server, uint32_t grace);
 
-/* Make the turn that is waiting, or the next one, return at once. May be called from a signal handler. */
+/* Make the turn that is waiting, or the next one, return at once. May be called from a signal
+ * handler. */
 void uwt_server_wake(struct uwt_server *server);
 
 /* "epoll" or "poll". */

@@ -9,6 +9,10 @@
 #define TEXT_TYPE "text/plain; charset=utf-8"
 #define HTML_TYPE "text/html; charset=utf-8"
 #define ANYBODY "Access-Control-Allow-Origin: *\r\n"
+#define BY_ACCEPT "Vary: Accept\r\n"      /* a cache must not serve one form of /stats for another */
+
+/* RFC 9110, 7.8 and 15.5.22; RFC 6455, 4.4. */
+#define ASK_UPGRADE "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 
 static const char *explanation(int status)
 {
@@ -63,9 +67,10 @@ static void upgrade(const struct http_request *request, bool full, struct site_a
 {
 	char accept[WS_ACCEPT_SIZE + 1] = { 0 };
 
-	if (request->websocket_version.text == NULL || !slice_is(request->websocket_version, "13")) {
+	if (request->websocket_version.text == NULL ||
+	    !slice_is(request->websocket_version, "13")) {
 		explain(answer, 426, request->keep_alive);
-		add_headers(answer, "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n");
+		add_headers(answer, ASK_UPGRADE);
 	} else if (request->websocket_key.text == NULL ||
 	    !ws_accept(request->websocket_key.text, request->websocket_key.len, accept)) {
 		explain(answer, 400, false);
@@ -81,8 +86,8 @@ static void upgrade(const struct http_request *request, bool full, struct site_a
 	}
 }
 
-static void serve(struct site_answer *answer, const char *type, const char *headers, const char *body,
-    size_t length)
+static void serve(struct site_answer *answer, const char *type, const char *headers,
+    const char *body, size_t length)
 {
 	answer->status = 200;
 	answer->type = type;
@@ -97,18 +102,19 @@ static void serve_landing(const struct site *site, struct site_answer *answer)
 		serve(answer, HTML_TYPE, "", site->page, site->page_size);
 	else
 		serve(answer, HTML_TYPE, "Content-Security-Policy: frame-ancestors 'none'\r\n"
-		    "Referrer-Policy: no-referrer\r\n", (const char *)page_index, sizeof page_index);
+		    "Referrer-Policy: no-referrer\r\n", (const char *)page_index,
+		    sizeof page_index);
 }
 
 static void serve_stats(const struct http_request *request, const struct stats_numbers *numbers,
     char *scratch, struct site_answer *answer)
 {
 	if (request->accepts_html) {
-		serve(answer, HTML_TYPE, "Cache-Control: max-age=30\r\n" ANYBODY, scratch,
+		serve(answer, HTML_TYPE, "Cache-Control: max-age=30\r\n" ANYBODY BY_ACCEPT, scratch,
 		    stats_page(numbers, scratch));
 		add_headers(answer, stats_page_policy());
 	} else {
-		serve(answer, HTML_TYPE, "Cache-Control: max-age=30\r\n" ANYBODY, scratch,
+		serve(answer, HTML_TYPE, "Cache-Control: max-age=30\r\n" ANYBODY BY_ACCEPT, scratch,
 		    stats_lines(numbers, scratch));
 	}
 }
@@ -123,7 +129,8 @@ static void serve_path(const struct site *site, const struct http_request *reque
 	if (site->landing && slice_is(request->path, "/"))
 		serve_landing(site, answer);
 	else if (site->stats && json)
-		serve(answer, "application/json", ANYBODY, scratch, stats_json(numbers, scratch));
+		serve(answer, "application/json", ANYBODY BY_ACCEPT, scratch,
+		    stats_json(numbers, scratch));
 	else if (site->stats && stats)
 		serve_stats(request, numbers, scratch, answer);
 	else
@@ -146,7 +153,7 @@ void site_answer(const struct site *site, const struct http_request *request,
 	} else if (request->websocket_key.text != NULL) {
 		/* A proxy took the upgrade away. */
 		explain(answer, 426, request->keep_alive);
-		add_headers(answer, "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n");
+		add_headers(answer, ASK_UPGRADE);
 	} else {
 		serve_path(site, request, numbers, scratch, answer);
 	}

@@ -1,5 +1,6 @@
 /*
- * site.h - what each HTTP request is answered with: pages, statistics, refusals, the WebSocket upgrade.
+ * site.h - what each HTTP request is answered with: pages, statistics, refusals, the WebSocket
+ * upgrade.
  *
  * Pure: a request goes in, the answer's parts come out. Nothing of a request is ever echoed.
  */
@@ -30,7 +31,8 @@ struct site_answer {
 	size_t length;          /* a HEAD request is told this too, but gets no body */
 };
 
-/* Answer a request. full: there is no room for a further WebSocket. scratch has STATS_TEXT_MAX bytes. */
+/* Answer a request. full: there is no room for a further WebSocket. scratch has STATS_TEXT_MAX
+ * bytes. */
 void site_answer(const struct site *site, const struct http_request *request,
     const struct stats_numbers *numbers, bool full, char *scratch, struct site_answer *answer);
 

@@ -314,6 +314,6 @@ size_t stats_page(const struct stats_numbers *numbers, char *out)
 	text_add_html(&text, numbers->server);
 	text_add(&text, " ");
 	text_add_html(&text, numbers->version);
-	text_add(&text, "</footer>\n");
+	text_add(&text, "</footer>\n</html>\n");
 	return text.length;
 }

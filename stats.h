@@ -1,9 +1,9 @@
 /*
  * stats.h - counters to what people and programs read: the page and its JSON.
  *
- * Client names are counted as peers come and go; rendering looks at counters only, never at a
- * peer. At most STATS_PAIRS_MAX pairs of name and version are kept apart, because strangers
- * choose them; further ones are counted as `other`. Rendering writes to the caller's memory, of which
+ * Client names are counted as peers come and go; rendering looks at counters only, never at a peer.
+ * At most STATS_PAIRS_MAX pairs of name and version are kept apart, because strangers choose them;
+ * further ones are counted as `other`. Rendering writes to the caller's memory, of which
  * STATS_TEXT_MAX bytes suffice for anything.
  */
 #ifndef STATS_H
@@ -25,8 +25,10 @@ struct stats_clients;
 size_t stats_clients_size(void);
 struct stats_clients *stats_clients_init(void *memory, const struct hash_secret *secret);
 
-/* Count a new peer. Returns the number (below 65,535) to give to stats_client_leave when it goes. */
-uint16_t stats_client_join(struct stats_clients *clients, const uint8_t peer_id[static PEERID_SIZE]);
+/* Count a new peer. Returns the number (below 65,535) to give to stats_client_leave when it
+ * goes. */
+uint16_t stats_client_join(struct stats_clients *clients,
+    const uint8_t peer_id[static PEERID_SIZE]);
 void stats_client_leave(struct stats_clients *clients, uint16_t client);
 
 /* What is counted, at one moment. Peers are distinct peer_ids. */
@@ -42,7 +44,8 @@ struct stats_numbers {
 	const struct stats_clients *clients;
 };
 
-/* /stats.json. All three write at most STATS_TEXT_MAX bytes, not terminated, and return how many. */
+/* /stats.json. All three write at most STATS_TEXT_MAX bytes, not terminated, and return how
+ * many. */
 size_t stats_json(const struct stats_numbers *numbers, char *out);
 
 /* /stats for scripts: uwt-js's lines. */

@@ -458,7 +458,8 @@ static void peer_free(struct swarm *swarm, uint32_t entry)
 
 /* -- memberships come and go -------------------------------------------------------- */
 
-enum swarm_result swarm_room(const struct swarm *swarm, uint32_t torrent, uint32_t peer, uint32_t link)
+enum swarm_result swarm_room(const struct swarm *swarm, uint32_t torrent, uint32_t peer,
+    uint32_t link)
 {
 	unsigned same = 0;
 	uint32_t at = 0;
@@ -584,7 +585,8 @@ static uint32_t random_word(struct swarm *swarm)
 	return (uint32_t)(x >> 32);
 }
 
-/* A uniform number below n (> 0): multiply and shift, refusing the few words that would favour some. */
+/* A uniform number below n (> 0): multiply and shift, refusing the few words that would favour
+ * some. */
 static uint32_t random_below(struct swarm *swarm, uint32_t n)
 {
 	uint64_t product;
@@ -621,7 +623,8 @@ static bool contains(const uint32_t *numbers, unsigned count, uint32_t number)
 	return false;
 }
 
-/* Choose k different numbers below n, all sets being as likely (Floyd), then put them in random order. */
+/* Choose k different numbers below n, all sets being as likely (Floyd), then put them in random
+ * order. */
 static void choose(struct swarm *swarm, uint32_t n, unsigned k, uint32_t *chosen)
 {
 	unsigned i;

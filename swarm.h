@@ -2,13 +2,13 @@
  * swarm.h - who is in which torrent: torrents, peers and memberships, in fixed tables.
  *
  * A torrent is an info_hash with at least one member. A peer is a peer_id with at least one
- * membership, however many it has. A membership is (info_hash, peer_id, link); a link is the number that
- * the caller gives a connection. Several links may be in one torrent under the same peer_id.
+ * membership, however many it has. A membership is (info_hash, peer_id, link); a link is the number
+ * that the caller gives a connection. Several links may be in one torrent under the same peer_id.
  *
- * Everything is named by a number from 1; 0 is "none". A number is good until what it names
- * is gone, and is then used again. Nothing here allocates, reads a clock or knows a wire
- * format: the caller gives the memory (swarm_size bytes of zeros, of which only what is used is touched)
- * and the time. All operations are O(1), swarm_sample is O(k) for k members asked.
+ * Everything is named by a number from 1; 0 is "none". A number is good until what it names is
+ * gone, and is then used again. Nothing here allocates, reads a clock or knows a wire format: the
+ * caller gives the memory (swarm_size bytes of zeros, of which only what is used is touched) and
+ * the time. All operations are O(1), swarm_sample is O(k) for k members asked.
  */
 #ifndef SWARM_H
 #define SWARM_H
@@ -68,8 +68,8 @@ struct swarm *swarm_init(void *memory, const struct swarm_limits *limits,
 
 const struct swarm_totals *swarm_totals(const struct swarm *swarm);
 
-/* Torrents: by info_hash (0: unknown); the one after `torrent` in the order they came (0: the first; returns
- * 0 at the end); its counts (all 0 for torrent 0). */
+/* Torrents: by info_hash (0: unknown); the one after `torrent` in the order they came (0: the
+ * first; returns 0 at the end); its counts (all 0 for torrent 0). */
 uint32_t swarm_torrent(const struct swarm *swarm, const uint8_t info_hash[static SWARM_ID_SIZE]);
 uint32_t swarm_torrent_next(const struct swarm *swarm, uint32_t torrent);
 const uint8_t *swarm_torrent_hash(const struct swarm *swarm, uint32_t torrent);
@@ -78,26 +78,28 @@ struct swarm_counts swarm_counts(const struct swarm *swarm, uint32_t torrent);
 /* The peer of a peer_id, 0 if it has no membership. */
 uint32_t swarm_peer(const struct swarm *swarm, const uint8_t peer_id[static SWARM_ID_SIZE]);
 
-/* The memberships of a peer in a torrent, one after the other, in no order: pass 0 for the first. Either
- * of torrent and peer may be 0; returns 0 at the end. */
+/* The memberships of a peer in a torrent, one after the other, in no order: pass 0 for the first.
+ * Either of torrent and peer may be 0; returns 0 at the end. */
 uint32_t swarm_same(const struct swarm *swarm, uint32_t torrent, uint32_t peer, uint32_t member);
 
 /* The one of them that belongs to a link, or 0. */
 uint32_t swarm_member(const struct swarm *swarm, uint32_t torrent, uint32_t peer, uint32_t link);
 
 /*
- * Make a membership, a leecher. There must be none of the same three. `client` is what to count the peer under
- * if its id is new. Sets *member with SWARM_JOINED; with any other result nothing has changed.
+ * Make a membership, a leecher. There must be none of the same three. `client` is what to count the
+ * peer under if its id is new. Sets *member with SWARM_JOINED; with any other result nothing has
+ * changed.
  */
 enum swarm_result swarm_join(struct swarm *swarm, const uint8_t info_hash[static SWARM_ID_SIZE],
     const uint8_t peer_id[static SWARM_ID_SIZE], uint32_t link, enum swarm_family family,
     uint16_t client, uint32_t now, uint32_t *member);
 
 /* Can swarm_join refuse this for want of room? SWARM_JOINED: it would not. Looks at all limits. */
-enum swarm_result swarm_room(const struct swarm *swarm, uint32_t torrent, uint32_t peer, uint32_t link);
+enum swarm_result swarm_room(const struct swarm *swarm, uint32_t torrent, uint32_t peer,
+    uint32_t link);
 
-/* End a membership. When its peer has no other, *client is set to what swarm_join was given for it and true is
- * returned. A torrent without members is gone. */
+/* End a membership. When its peer has no other, *client is set to what swarm_join was given for it
+ * and true is returned. A torrent without members is gone. */
 bool swarm_leave(struct swarm *swarm, uint32_t member, uint16_t *client);
 
 /* Make a membership a seeder, which it stays. */
@@ -124,8 +126,9 @@ uint32_t swarm_link_member(const struct swarm *swarm, uint32_t link);
 uint32_t swarm_link_count(const struct swarm *swarm, uint32_t link);
 
 /*
- * Choose up to k (at most SWARM_SAMPLE_MAX) memberships of a torrent that are not of this peer: a uniform random
- * sample without repetition, in uniform random order. Returns how many there are in members[].
+ * Choose up to k (at most SWARM_SAMPLE_MAX) memberships of a torrent that are not of this peer: a
+ * uniform random sample without repetition, in uniform random order. Returns how many there are in
+ * members[].
  */
 unsigned swarm_sample(struct swarm *swarm, uint32_t torrent, uint32_t peer, unsigned k,
     uint32_t members[static SWARM_SAMPLE_MAX]);

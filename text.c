@@ -34,13 +34,15 @@ static const char hex_digits[] = "0123456789abcdef";
 
 void text_add_hex(struct text *text, const uint8_t *bytes, size_t length)
 {
-	size_t i;
+	size_t before = text->length, i;
 
 	for (i = 0; i < length; i++) {
 		char pair[2] = { hex_digits[bytes[i] >> 4], hex_digits[bytes[i] & 15] };
 
 		text_add_bytes(text, pair, sizeof pair);
 	}
+	if (text->full)
+		text->length = before;
 }
 
 void text_add_escaped(struct text *text, const char *bytes, size_t length)
@@ -60,6 +62,8 @@ void text_add_escaped(struct text *text, const char *bytes, size_t length)
 
 void text_add_html(struct text *text, const char *string)
 {
+	size_t before = text->length;
+
 	for (; *string != '\0'; string++) {
 		switch (*string) {
 		case '&': text_add(text, "&amp;"); break;
@@ -70,15 +74,21 @@ void text_add_html(struct text *text, const char *string)
 		default: text_add_bytes(text, string, 1);
 		}
 	}
+	if (text->full)
+		text->length = before;
 }
 
 void text_add_json(struct text *text, const char *string)
 {
+	size_t before = text->length;
+
 	for (; *string != '\0'; string++) {
 		if (*string == '"' || *string == '\\')
 			text_add(text, "\\");
 		text_add_bytes(text, string, 1);
 	}
+	if (text->full)
+		text->length = before;
 }
 
 char *text_end(struct text *text)

@@ -1,8 +1,8 @@
 /*
  * text.h - putting text together in memory of a fixed size.
  *
- * What does not fit is left out whole (never a part of one addition), and `full` says so from then on. Nothing
- * allocates; the result is not terminated unless text_end is called.
+ * What does not fit is left out whole (never a part of one addition), and `full` says so from then
+ * on. Nothing allocates; the result is not terminated unless text_end is called.
  */
 #ifndef TEXT_H
 #define TEXT_H

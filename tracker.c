@@ -121,9 +121,9 @@ static void add_id(struct text *text, const uint8_t *id)
 	text_add_bytes(text, escaped, msg_id_text(id, escaped));
 }
 
-/* Tell the sender what was wrong, and the operator. The reason is the inside of a JSON string; action may be
- * NULL. An announce's failure names its action only beside its info_hash: without one, clients take it
- * for something else. */
+/* Tell the sender what was wrong, and the operator. The reason is the inside of a JSON string;
+ * action may be NULL. An announce's failure names its action only beside its info_hash: without
+ * one, clients take it for something else. */
 static void fail(const struct tracker *tracker, const struct request *request, const char *action,
     const char *reason)
 {
@@ -205,7 +205,8 @@ void tracker_pinged(struct tracker *tracker, uint32_t link, uint64_t now)
 		    (uint32_t)(now / 1000));
 }
 
-/* Ping all other links that are in the torrent under the sender's peer_id: the dead among them will go. */
+/* Ping all other links that are in the torrent under the sender's peer_id: the dead among them will
+ * go. */
 static void ping_same(const struct tracker *tracker, const struct request *request)
 {
 	uint32_t at = 0;
@@ -216,8 +217,8 @@ static void ping_same(const struct tracker *tracker, const struct request *reque
 	}
 }
 
-/* Of the links that already are in the torrent under the sender's peer_id, end the membership of the
- * one that most likely is dead. Returns false if all may be alive. */
+/* Of the links that already are in the torrent under the sender's peer_id, end the membership of
+ * the one that most likely is dead. Returns false if all may be alive. */
 static bool replace_same(struct tracker *tracker, const struct request *request)
 {
 	const struct tracker_sink *sink = &tracker->options.sink;
@@ -248,7 +249,8 @@ static const char *refusal(enum swarm_result result)
 	return NULL;
 }
 
-/* Make the sender a member if it is none, else note that it is alive. Returns NULL, or why it cannot be. */
+/* Make the sender a member if it is none, else note that it is alive. Returns NULL, or why it
+ * cannot be. */
 static const char *join(struct tracker *tracker, struct request *request)
 {
 	struct swarm *swarm = tracker->swarm;
@@ -532,8 +534,8 @@ static bool is_keep_alive(const char *text, size_t length)
 	return length == 0 || (length == 2 && memcmp(text, "{}", 2) == 0);
 }
 
-void tracker_message(struct tracker *tracker, uint32_t link, enum swarm_family family, const char *text,
-    size_t length, uint64_t now)
+void tracker_message(struct tracker *tracker, uint32_t link, enum swarm_family family,
+    const char *text, size_t length, uint64_t now)
 {
 	struct request request = { .msg = &tracker->msg, .link = link, .family = family,
 		.now = (uint32_t)(now / 1000) };

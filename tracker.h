@@ -1,10 +1,10 @@
 /*
  * tracker.h - what an announce, an answer and a scrape do.
  *
- * A tracker takes whole messages (JSON text) from links and emits messages to links; a link is the number, from 1,
- * of a connection that speaks the WebTorrent protocol. It knows no sockets, frames or clock.
- * What it emits goes through the sink, which must not call back into the tracker: a sink that wants to end a link
- * does so after tracker_message has returned, by tracker_end.
+ * A tracker takes whole messages (JSON text) from links and emits messages to links; a link is the
+ * number, from 1, of a connection that speaks the WebTorrent protocol. It knows no sockets, frames
+ * or clock. What it emits goes through the sink, which must not call back into the tracker: a sink
+ * that wants to end a link does so after tracker_message has returned, by tracker_end.
  *
  * The tracker uses the memory it is given (tracker_size bytes of zeros, touched as needed) and
  * allocates nothing. Times are in milliseconds of a clock that never goes back.
@@ -21,7 +21,7 @@
 #include "stats.h"
 #include "swarm.h"
 
-#define TRACKER_PING_GRACE 2000     /* ms after which an unanswered ping lets a link's membership be replaced */
+#define TRACKER_PING_GRACE 2000     /* ms; a link silent for so long may be replaced */
 
 /* What a membership did, named after the announce's own event; the end of one is always a stop. */
 enum tracker_event { TRACKER_START, TRACKER_COMPLETE, TRACKER_UPDATE, TRACKER_STOP };
@@ -56,13 +56,14 @@ struct tracker;
 
 size_t tracker_size(const struct tracker_options *options);
 
-/* Set up a tracker in tracker_size bytes of zeros; they and what the sink points to stay the caller's. */
+/* Set up a tracker in tracker_size bytes of zeros; they and what the sink points to stay the
+ * caller's. */
 struct tracker *tracker_init(void *memory, const struct tracker_options *options);
 
-/* Take one message of valid UTF-8 from a link, whose peer is reached as family says. Everything it leads to has
- * been emitted on return: first the reply, then what is relayed. */
-void tracker_message(struct tracker *tracker, uint32_t link, enum swarm_family family, const char *text,
-    size_t length, uint64_t now);
+/* Take one message of valid UTF-8 from a link, whose peer is reached as family says. Everything it
+ * leads to has been emitted on return: first the reply, then what is relayed. */
+void tracker_message(struct tracker *tracker, uint32_t link, enum swarm_family family,
+    const char *text, size_t length, uint64_t now);
 
 /* A link sent a ping of its own: that keeps alive a membership that is its only one. */
 void tracker_pinged(struct tracker *tracker, uint32_t link, uint64_t now);
@@ -73,7 +74,8 @@ void tracker_end(struct tracker *tracker, uint32_t link);
 /* How many memberships a link has. */
 uint32_t tracker_link_count(const struct tracker *tracker, uint32_t link);
 
-/* End the memberships whose time is up. Returns in how many ms the next one's is, -1 if there is none. */
+/* End the memberships whose time is up. Returns in how many ms the next one's is, -1 if there is
+ * none. */
 int64_t tracker_expire(struct tracker *tracker, uint64_t now);
 
 const struct swarm_totals *tracker_totals(const struct tracker *tracker);

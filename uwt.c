@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "file.h"
 #include "machine.h"
 #include "options.h"
 #include "output.h"
@@ -12,6 +14,7 @@
 #include "text.h"
 
 #define EXIT_USAGE 2
+#define PROGRAM_MEMORY (2 * 1024 * 1024)    /* bytes that the program itself takes */
 #define INDEX_MAX (1024 * 1024)     /* bytes of an operator's own page */
 #define CLOSE_GRACE 400             /* ms for peers to answer a close frame */
 #define CLOSE_PATIENCE 800          /* ms for stdout to take what is left */
@@ -68,31 +71,37 @@ static void print_turn(void *context)
 
 static void print_where(struct output *output, const struct options *options, uint16_t port)
 {
-	char line[256];
+	char memory[32];
+	struct text number = TEXT_IN(memory);
 
 	if (port == 0) {
 		output_line(output, "server listening on ", options->hosts[0]);
 		return;
 	}
-	snprintf(line, sizeof line, "server listening on %u", (unsigned)port);
-	output_line(output, line, "");
-	snprintf(line, sizeof line, "Tracker: ws://localhost:%u", (unsigned)port);
-	output_line(output, line, "");
-	snprintf(line, sizeof line, "Tracker stats: http://localhost:%u/stats", (unsigned)port);
+	text_add_number(&number, port);
+	output_line(output, "server listening on ", text_end(&number));
+	output_line(output, "Tracker: ws://localhost:", text_end(&number));
+	text_add(&number, "/stats");
 	if (options->server.stats)
-		output_line(output, line, "");
+		output_line(output, "Tracker stats: http://localhost:", text_end(&number));
 }
 
 static void print_limits(struct output *output, const struct uwt_options *limits)
 {
-	char line[256];
+	char memory[256];
+	struct text line = TEXT_IN(memory);
 
-	snprintf(line, sizeof line, "limits: %lu connections, %lu peers, %lu torrents, "
-	    "%llu KB of buffers; at most %llu MB of memory", (unsigned long)limits->max_connections,
-	    (unsigned long)limits->max_peers, (unsigned long)limits->max_torrents,
-	    (unsigned long long)(limits->buffer_memory >> 10),
-	    (unsigned long long)(uwt_options_memory(limits) >> 20) + 1);
-	output_line(output, line, "");
+	text_add_number(&line, limits->max_connections);
+	text_add(&line, " connections, ");
+	text_add_number(&line, limits->max_peers);
+	text_add(&line, " peers, ");
+	text_add_number(&line, limits->max_torrents);
+	text_add(&line, " torrents, ");
+	text_add_number(&line, limits->buffer_memory >> 10);
+	text_add(&line, " KB of buffers; at most ");
+	text_add_number(&line, ((uwt_options_memory(limits) + PROGRAM_MEMORY) >> 20) + 1);
+	text_add(&line, " MB of memory");
+	output_line(output, "limits: ", text_end(&line));
 }
 
 /* -- starting ----------------------------------------------------------------------------- */
@@ -105,39 +114,26 @@ static int fail(const struct options *options, const char *what)
 	return EXIT_FAILURE;
 }
 
-/* Read the operator's page. It is kept until the program ends. */
-static bool read_index(struct options *options, char error[static UWT_ERROR_MAX])
+/* Read the operator's page into *page, which the caller frees when the server is gone. */
+static bool read_index(struct options *options, char **page, char error[static UWT_ERROR_MAX])
 {
-	FILE *file;
-	char *page;
+	struct uwt_options *server = &options->server;
 
 	if (options->index == NULL)
 		return true;
 	if (strcmp(options->index, "none") == 0) {
-		options->server.landing = false;
+		server->landing = false;
 		return true;
 	}
-	file = fopen(options->index, "rb");
-	page = malloc(INDEX_MAX + 1);
-	if (file != NULL && page != NULL) {
-		options->server.page_size = fread(page, 1, INDEX_MAX + 1, file);
-		options->server.page = page;
-	}
-	if (file == NULL || page == NULL || ferror(file))
-		snprintf(error, UWT_ERROR_MAX, "--index %.150s: %s", options->index, strerror(errno));
-	else if (options->server.page_size > INDEX_MAX)
-		snprintf(error, UWT_ERROR_MAX, "--index %.150s: larger than 1 MB", options->index);
-	else
-		page = NULL;
-	if (file != NULL)
-		fclose(file);
-	if (page == NULL)
-		return true;
-	free(page);
-	return false;
+	*page = file_read(options->index, INDEX_MAX, &server->page_size);
+	server->page = *page;
+	if (*page == NULL)
+		snprintf(error, UWT_ERROR_MAX, "--index %.150s: %s", options->index,
+		    strerror(errno));
+	return *page != NULL;
 }
 
-static struct uwt_server *start(struct options *options, struct output *output,
+static struct uwt_server *start(struct options *options, struct output *output, char **page,
     char error[static UWT_ERROR_MAX])
 {
 	struct uwt_options *server_options = &options->server;
@@ -148,7 +144,7 @@ static struct uwt_server *start(struct options *options, struct output *output,
 	if (!options->quiet && !options->silent)
 		server_options->callbacks = (struct uwt_callbacks){ output, print_event,
 			print_warning, print_turn };
-	if (!read_index(options, error) ||
+	if (!read_index(options, page, error) ||
 	    !uwt_options_fit(server_options, machine_memory() / 4, machine_descriptors(), error))
 		return NULL;
 	server = uwt_server_new(server_options, error);
@@ -164,7 +160,8 @@ static struct uwt_server *start(struct options *options, struct output *output,
 	print_where(output, options, port);
 	print_limits(output, server_options);
 	if (single != NULL)
-		output_line(output, "this machine has no other addresses, so only served here: ", single);
+		output_line(output, "this machine has no other addresses, so only served here: ",
+		    single);
 	return server;
 }
 
@@ -186,33 +183,47 @@ static void serve(struct uwt_server *server, struct output *output)
 	}
 }
 
-int main(int argc, char **argv)
+/* Serve until told to stop. Returns the exit status. */
+static int run(struct options *options)
 {
-	static struct output output;
-	struct options options;
+	static struct output output;    /* too large for a small machine's stack */
+	char error[UWT_ERROR_MAX], *page = NULL;
 	struct uwt_server *server;
-	char error[OPTIONS_ERROR_MAX];
 
-	if (!options_read(&options, argc, argv, error)) {
-		fprintf(stderr, "uwt: %s\n", error);
-		return EXIT_USAGE;
-	}
-	if (options.help || options.version) {
-		if (options.help)
-			options_help();
-		else
-			printf("uwt %s (%s)\n", UWT_VERSION, uwt_backend());
-		return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-	}
-	output_init(&output, 1);
+	output_init(&output, STDOUT_FILENO);
 	catch_signals();
-	server = start(&options, &output, error);
-	if (server == NULL)
-		return fail(&options, error);
+	server = start(options, &output, &page, error);
+	if (server == NULL) {
+		free(page);
+		return fail(options, error);
+	}
 	signalled_server = server;
 	serve(server, &output);
 	signalled_server = NULL;
 	uwt_server_free(server);
 	output_drain(&output);
+	free(page);
 	return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	char error[OPTIONS_ERROR_MAX];
+	int status = EXIT_SUCCESS;
+
+	if (!options_read(&options, argc, argv, error)) {
+		fprintf(stderr, "uwt: %s\n", error);
+		status = EXIT_USAGE;
+	} else if (options.help || options.version) {
+		if (options.help)
+			options_help();
+		else
+			printf("uwt %s (%s)\n", UWT_VERSION, uwt_backend());
+		status = fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	} else {
+		status = run(&options);
+	}
+	options_free(&options);
+	return status;
 }

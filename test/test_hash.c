@@ -402,22 +402,24 @@ static void table_overfull(void)
 static void table_touches(void)
 {
 	static const struct entry zero;
+	struct entry *at;
 	struct trial trial;
 	uint32_t i;
 
 	trial_start(&trial, 64, GOOD);
-	for (i = 1; i <= 64; i++) {
-		memset(trial.entry[i].before, 0xee, 4);
-		memset(trial.entry[i].after, 0xee, 12);
+	for (at = trial.entry + 1; at <= trial.entry + 64; at++) {
+		memset(at->before, 0xee, sizeof at->before);
+		memset(at->after, 0xee, sizeof at->after);
 	}
 	for (i = 1; i <= 64; i++)
 		put(&trial, i, i);
 	for (i = 1; i <= 64; i += 2)
 		drop(&trial, i);
-	for (i = 1; i <= 64; i++) {
-		CHECK(memcmp(trial.entry[i].before, "\xee\xee\xee\xee", 4) == 0);
-		CHECK(memcmp(trial.entry[i].after, "\xee\xee\xee\xee\xee\xee\xee\xee\xee\xee\xee\xee",
-		    12) == 0);
+	for (at = trial.entry + 1; at <= trial.entry + 64; at++) {
+		for (i = 0; i < sizeof at->before; i++)
+			CHECK(at->before[i] == 0xee);
+		for (i = 0; i < sizeof at->after; i++)
+			CHECK(at->after[i] == 0xee);
 	}
 	CHECK(memcmp(&trial.entry[0], &zero, sizeof zero) == 0);
 	trial_end(&trial);

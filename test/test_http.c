@@ -229,6 +229,7 @@ static void headers(void)
 		{"hOST:a\r\n", " keep / host=[a]"},
 		{"Host: \t a b \t \r\n", " keep / host=[a b]"},
 		{"Host:\r\n", " keep / host=[]"},
+		{"Host: \r\nOrigin:\t \r\n", " keep / host=[] origin=[]"},
 		{"Host: a\r\nHost: a\r\n", " keep / host=[a]"},
 		{"Origin: null\r\nOrigin: b\r\n", " keep / origin=[null]"},
 		{"X-Real-IP: 1.1.1.1\r\nx-real-ip: ::2\r\n", " keep / real=[::2]"},
@@ -252,6 +253,8 @@ static void headers(void)
 		{"Connection: upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n",
 		 " keep upgrade /"},
 		{"Connection: upgrade\r\nUpgrade: h2c, websocket\r\n", " keep upgrade /"},
+		{"Connection: upgrade, x\r\nUpgrade: websocket, h2c\r\n", " keep upgrade /"},
+		{"Connection: close, x\r\nConnection: y\r\n", " /"},
 		{"Connection: close, upgrade\r\nUpgrade: websocket\r\n", " upgrade /"},
 		{"Connection: upgrade\r\n", " keep /"},
 		{"Connection:\r\nUpgrade: websocket\r\n", " keep /"},
@@ -298,6 +301,8 @@ static void headers_of_1_0(void)
 {
 	head_check("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n",
 	    "GET 1.0 keep target=[/] path=[/]");
+	head_check("GET / HTTP/1.0\r\nConnection: keep-alive, x\r\nConnection: y\r\n\r\n",
+	    "GET 1.0 keep target=[/] path=[/]");
 	head_check("GET / HTTP/1.0\r\nConnection: close, keep-alive\r\n\r\n",
 	    "GET 1.0 target=[/] path=[/]");
 	head_check("GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
@@ -330,6 +335,10 @@ static void refusals(void)
 		{"GET http:///x HTTP/1.1\r\n\r\n", "400"},
 		{"GET http://?x HTTP/1.1\r\n\r\n", "400"},
 		{"GET http:/h/ HTTP/1.1\r\n\r\n", "400"},
+		{"GET http:// HTTP/1.1\r\nHost: h\r\n\r\n", "400"},
+		{"GET http:/ HTTP/1.1\r\n\r\n", "400"},
+		{"GET https HTTP/1.1\r\n\r\n", "400"},
+		{"GET w HTTP/1.1\r\n\r\n", "400"},
 		{"GET ftp://h/ HTTP/1.1\r\n\r\n", "400"},
 		{"GET h:80 HTTP/1.1\r\n\r\n", "400"},
 		{"GET /\xc3\xa9 HTTP/1.1\r\n\r\n", "400"},

@@ -632,7 +632,8 @@ static void test_action_text(void)
 			"\xf4\x8f\xbf\xbf\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf" },
 		{ "'\\ud83d\\n\\ude00'", "\xef\xbf\xbd\\n\xef\xbf\xbd" },
 		{ "'\\ud7ff\\ue000'", "\xed\x9f\xbf\xee\x80\x80" },
-		{ "'\xdf\xbf\xe0\xa0\x80\xf0\x90\x80\x80'", "\xdf\xbf\xe0\xa0\x80\xf0\x90\x80\x80" },
+		{ "'\xdf\xbf\xe0\xa0\x80\xf0\x90\x80\x80'",
+			"\xdf\xbf\xe0\xa0\x80\xf0\x90\x80\x80" },
 		{ "'0123456789012345678901234567890\\u0031'", "01234567890123456789012345678901" },
 		{ "'012345678901234567890123456789012'", "01234567890123456789012345678901" },
 		{ "'0123456789012345678901234567890\\ud83d\\ude00x'",
@@ -1015,7 +1016,8 @@ static void test_offers_unusable(void)
 		"{'offer':{'sdp':''},'offer_id':'a','offer':{}}",
 		"{'offer':{'sdp':'','sdp':0},'offer_id':'a'}",
 		"{'offer':{'sdp':'','\\u0073dp':0},'offer_id':'a'}",
-		"{'offer':{'a':'sdp','b':'x'},'offer_id':'a'}"
+		"{'offer':{'a':'sdp','b':'x'},'offer_id':'a'}",
+		"['offer',{'sdp':''},'offer_id','a']"
 	};
 	size_t i;
 
@@ -1023,7 +1025,7 @@ static void test_offers_unusable(void)
 		CHECK(parse(ANNOUNCE ",'offers':[" OFFER("'a'") ",%s," OFFER("'b'") "]}",
 		    unusable[i]) == MSG_OK);
 		CHECK(msg->offer_count == 2 && slice_is(msg->offers[1].offer_id, "'b'"));
-		CHECK(parse(ANNOUNCE ",'offers':[%s]}", unusable[i]) == MSG_OK);
+		CHECK(parse(ANNOUNCE ",'offers':[%s],'sdp':''}", unusable[i]) == MSG_OK);
 		CHECK(msg->offer_count == 0);
 		CHECK(parse(ANNOUNCE ",'offers':%s}", unusable[i]) == MSG_OK);
 		CHECK(msg->offer_count == (*unusable[i] == '[' && unusable[i][1] == '{'));

@@ -12,13 +12,14 @@
 
 static bool digest_is(struct sha1 *sha1, const char *hex)
 {
-	uint8_t digest[SHA1_SIZE];
+	uint8_t *digest = guard_alloc(SHA1_SIZE);
 	char text[2 * SHA1_SIZE + 1];
 	size_t i;
 
 	sha1_final(sha1, digest);
-	for (i = 0; i < sizeof digest; i++)
+	for (i = 0; i < SHA1_SIZE; i++)
 		snprintf(text + 2 * i, 3, "%02x", digest[i]);
+	guard_free(digest, SHA1_SIZE);
 	return strcmp(text, hex) == 0;
 }
 

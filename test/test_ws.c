@@ -312,16 +312,17 @@ static void unmask(void)
 	size_t len, offset, i;
 
 	for (len = 0; len <= 70; len++) {
-		uint8_t *data = guard_alloc(len);
+		uint8_t *data = guard_alloc(len), *mask = guard_copy(masks[0], 4);
 
 		for (i = 0; i < COUNT(masks); i++) {
 			for (offset = 0; offset < 32; offset++)
 				CHECK(unmask_holds(len, offset, masks[i]));
 		}
-		ws_unmask(data, len, masks[0]);
+		ws_unmask(data, len, mask);
 		for (i = 0; i < len; i++)
-			CHECK(data[i] == masks[0][i % 4]);
+			CHECK(data[i] == mask[i % 4]);
 		guard_free(data, len);
+		guard_free(mask, 4);
 	}
 }
 

@@ -1,0 +1,46 @@
+/* file.c - see file.h */
+#include "file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#define STEP 65536      /* bytes by which the memory grows */
+
+char *file_read(const char *path, size_t max, size_t *size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), fault;
+	char *content = NULL, *grown;
+	size_t length = 0;
+	ssize_t got = 1;
+
+	if (fd < 0)
+		return NULL;
+	while (got > 0 && length <= max) {
+		grown = realloc(content, length + STEP + 1);
+		if (grown == NULL)
+			goto cleanup;
+		content = grown;
+		got = read(fd, content + length, STEP);
+		if (got < 0)
+			goto cleanup;
+		length += (size_t)got;
+	}
+	if (length > max) {
+		errno = EFBIG;
+		goto cleanup;
+	}
+	close(fd);
+	content[length] = '\0';
+	*size = length;
+	return content;
+
+cleanup:
+	fault = errno;
+	free(content);
+	close(fd);
+	errno = fault;
+	return NULL;
+}
