@@ -38,7 +38,7 @@ struct hash_table {
 	const void *context;
 };
 
-/* Bytes of zeroed memory for the buckets of a table of at most `capacity` entries. */
+/* Bytes of zeroed memory for the buckets of a table of at most `capacity` (at least 1) entries. */
 size_t hash_table_size(uint32_t capacity);
 
 /* Set up an empty table; the memory for buckets and links stays the caller's. */

@@ -44,8 +44,7 @@ static const char *text_end(const char *at, const char *end)
 }
 
 enum find_state {
-	FIND_START,        /* before the request line and the empty line that may precede it */
-	FIND_START_CR,     /* in that empty line */
+	FIND_START,        /* of the head: an empty line here does not end it */
 	FIND_LINE_START,
 	FIND_LINE,
 	FIND_LINE_CR,
@@ -57,7 +56,6 @@ enum find_state {
 static enum find_state find_step(enum find_state state, char byte)
 {
 	switch (state) {
-	case FIND_START_CR:
 	case FIND_LINE_CR:
 		return byte == '\n' ? FIND_LINE_START : FIND_BAD;
 	case FIND_END_CR:
@@ -69,8 +67,7 @@ static enum find_state find_step(enum find_state state, char byte)
 		return FIND_BAD;
 	if (byte != '\r')
 		return FIND_LINE;
-	return state == FIND_START ? FIND_START_CR :
-	    state == FIND_LINE_START ? FIND_END_CR : FIND_LINE_CR;
+	return state == FIND_LINE_START ? FIND_END_CR : FIND_LINE_CR;
 }
 
 enum http_find http_head_find(const char *data, size_t len, uint8_t *state, size_t *used)

@@ -2,7 +2,8 @@
  * http.h - HTTP/1.0 and 1.1 request heads and response heads (RFC 9110, 9112).
  *
  * Pure: no socket, no clock, no allocation. A parsed request consists of slices
- * into the caller's buffer, valid as long as that buffer is.
+ * into the caller's buffer, valid as long as that buffer is; only a path that was left
+ * out of an absolute target is the constant `/`.
  *
  * A head is first found, then parsed: http_head_find looks at each byte once, however
  * the head was split over reads; http_head_parse runs once, on the whole head.

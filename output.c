@@ -119,8 +119,6 @@ void output_drain(struct output *output)
 static bool output_room(struct output *output, size_t length)
 {
 	if (OUTPUT_SIZE - output->length < length)
-		output_flush(output);
-	if (OUTPUT_SIZE - output->length < length)
 		output_drain(output);
 	/* What came later must not stand before the word on what was dropped. */
 	output_confess(output);

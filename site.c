@@ -9,7 +9,7 @@
 #define TEXT_TYPE "text/plain; charset=utf-8"
 #define HTML_TYPE "text/html; charset=utf-8"
 #define ANYBODY "Access-Control-Allow-Origin: *\r\n"
-#define BY_ACCEPT "Vary: Accept\r\n"      /* a cache must not serve one form of /stats for another */
+#define BY_ACCEPT "Vary: Accept\r\n"  /* one form of /stats must not be served for another */
 
 /* RFC 9110, 7.8 and 15.5.22; RFC 6455, 4.4. */
 #define ASK_UPGRADE "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

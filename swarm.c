@@ -146,7 +146,7 @@ static bool store_full(const struct store *store)
 	return store->live == store->capacity;
 }
 
-/* An entry of a store that is not full; `link` is where entry 0 keeps the chain of free ones. */
+/* An entry of a store that is not full. The free ones are chained by the table's links. */
 static uint32_t store_take(struct store *store, const struct hash_table *table)
 {
 	uint32_t entry = store->free;
@@ -307,10 +307,8 @@ uint32_t swarm_link_count(const struct swarm *swarm, uint32_t link)
 /* -- counting ----------------------------------------------------------------------- */
 
 /* Count a peer in (sign 1) or out (-1, as the unsigned number that subtracts) of the totals. */
-static void count_peer(struct swarm *swarm, const struct peer *peer, uint32_t sign)
+static void count_peer(struct swarm_totals *totals, const struct peer *peer, uint32_t sign)
 {
-	struct swarm_totals *totals = &swarm->totals;
-
 	totals->seeders_only += peer->seeding > 0 && peer->leeching == 0 ? sign : 0;
 	totals->leechers_only += peer->seeding == 0 && peer->leeching > 0 ? sign : 0;
 	totals->seeders_and_leechers += peer->seeding > 0 && peer->leeching > 0 ? sign : 0;
@@ -327,14 +325,14 @@ static void count_member(struct swarm *swarm, const struct member *member, uint3
 	struct peer *peer = &swarm->peer[member->peer];
 	enum swarm_family family = (enum swarm_family)(member->flags >> MEMBER_FAMILY);
 
-	count_peer(swarm, peer, COUNT_OUT);
+	count_peer(&swarm->totals, peer, COUNT_OUT);
 	if (member->flags & MEMBER_SEEDS)
 		peer->seeding += sign;
 	else
 		peer->leeching += sign;
 	peer->ipv4 += family == SWARM_IPV4 ? sign : 0;
 	peer->ipv6 += family == SWARM_IPV6 ? sign : 0;
-	count_peer(swarm, peer, COUNT_IN);
+	count_peer(&swarm->totals, peer, COUNT_IN);
 }
 
 /* -- lists -------------------------------------------------------------------------- */
@@ -509,7 +507,8 @@ static uint32_t member_at(const struct swarm *swarm, uint32_t torrent, uint32_t 
 	uint32_t at = hash_table_first(&swarm->ordinal_table,
 	    hash_pair(&swarm->secret, torrent, ordinal));
 
-	while (swarm->member[at].torrent != torrent || swarm->member[at].ordinal != ordinal)
+	while (at != 0 && (swarm->member[at].torrent != torrent ||
+	    swarm->member[at].ordinal != ordinal))
 		at = swarm->member[at].by_ordinal;
 	return at;
 }
@@ -589,11 +588,13 @@ static uint32_t random_word(struct swarm *swarm)
  * some. */
 static uint32_t random_below(struct swarm *swarm, uint32_t n)
 {
-	uint64_t product;
+	uint64_t product = (uint64_t)random_word(swarm) * n;
 
-	do
-		product = (uint64_t)random_word(swarm) * n;
-	while ((uint32_t)product < (0 - n) % n);
+	/* The division is needed for few of them. */
+	if ((uint32_t)product < n) {
+		while ((uint32_t)product < (0 - n) % n)
+			product = (uint64_t)random_word(swarm) * n;
+	}
 	return (uint32_t)(product >> 32);
 }
 
@@ -678,8 +679,11 @@ static const char *check_torrents(const struct swarm *swarm, uint32_t *members)
 
 		if (torrent->members == 0 || swarm_torrent(swarm, torrent->info_hash) != at)
 			return "a torrent is empty or cannot be found";
-		for (ordinal = 0; ordinal < torrent->members; ordinal++)
+		for (ordinal = 0; ordinal < torrent->members; ordinal++) {
+			if (member_at(swarm, at, ordinal) == 0)
+				return "an ordinal has no membership";
 			complete += swarm_is_seeder(swarm, member_at(swarm, at, ordinal));
+		}
 		if (complete != torrent->complete)
 			return "a torrent's count of seeders is wrong";
 		*members += torrent->members;
@@ -728,6 +732,34 @@ static const char *check_links(const struct swarm *swarm, uint32_t *members)
 	return NULL;
 }
 
+static bool same_totals(const struct swarm_totals *a, const struct swarm_totals *b)
+{
+	return a->seeders_only == b->seeders_only && a->leechers_only == b->leechers_only &&
+	    a->seeders_and_leechers == b->seeders_and_leechers && a->ipv4 == b->ipv4 &&
+	    a->ipv6 == b->ipv6 && a->peers == b->peers;
+}
+
+/* Peers stand in no list but their table's chains. */
+static const char *check_peers(const struct swarm *swarm)
+{
+	const struct hash_table *table = &swarm->peer_table;
+	struct swarm_totals recount = { 0 };
+	uint32_t bucket, at, members = 0;
+
+	for (bucket = 0; bucket < table->size; bucket++) {
+		for (at = table->bucket[bucket]; at != 0; at = swarm->peer[at].by_id) {
+			if (swarm_peer(swarm, swarm->peer[at].id) != at)
+				return "a peer cannot be found";
+			count_peer(&recount, &swarm->peer[at], COUNT_IN);
+			recount.peers++;
+			members += swarm->peer[at].seeding + swarm->peer[at].leeching;
+		}
+	}
+	if (!same_totals(&recount, &swarm->totals))
+		return "the totals of peers are wrong";
+	return members == swarm->totals.members ? NULL : "the memberships of peers are miscounted";
+}
+
 const char *swarm_check(const struct swarm *swarm)
 {
 	const struct swarm_totals *totals = &swarm->totals;
@@ -738,6 +770,8 @@ const char *swarm_check(const struct swarm *swarm)
 		wrong = check_ages(swarm, &by_age);
 	if (wrong == NULL)
 		wrong = check_links(swarm, &by_link);
+	if (wrong == NULL)
+		wrong = check_peers(swarm);
 	if (wrong != NULL)
 		return wrong;
 	if (by_torrent != totals->members || by_age != by_torrent || by_link != by_torrent ||

@@ -21,13 +21,14 @@
 
 #define SWARM_ID_SIZE 20            /* info_hash and peer_id: bytes */
 #define SWARM_SAMPLE_MAX 32         /* the most members that swarm_sample gives */
-#define SWARM_SAME_MAX 4            /* memberships of one peer_id in one torrent */
 #define SWARM_CLIENTS_MAX 65535     /* client numbers are below this */
+#define SWARM_SAME_MAX 4            /* memberships of one peer_id in one torrent */
 
+/* Each at least 1. */
 struct swarm_limits {
 	uint32_t links;             /* link numbers are 1 to links */
 	uint32_t torrents;
-	uint32_t members;           /* memberships; peers are at most as many */
+	uint32_t members;           /* memberships, at most 2^28; peers are at most as many */
 	uint32_t per_link;          /* memberships of one link, at most 65,535 */
 };
 
@@ -62,6 +63,7 @@ struct swarm_counts {
 
 struct swarm;
 
+/* Bytes of memory for the tables, which should start on a page; set them up in it. */
 size_t swarm_size(const struct swarm_limits *limits);
 struct swarm *swarm_init(void *memory, const struct swarm_limits *limits,
     const struct hash_secret *secret);
@@ -94,7 +96,8 @@ enum swarm_result swarm_join(struct swarm *swarm, const uint8_t info_hash[static
     const uint8_t peer_id[static SWARM_ID_SIZE], uint32_t link, enum swarm_family family,
     uint16_t client, uint32_t now, uint32_t *member);
 
-/* Can swarm_join refuse this for want of room? SWARM_JOINED: it would not. Looks at all limits. */
+/* Why swarm_join would refuse this, SWARM_JOINED if it would not. Of several reasons the first of
+ * link, same, torrents, members. */
 enum swarm_result swarm_room(const struct swarm *swarm, uint32_t torrent, uint32_t peer,
     uint32_t link);
 
@@ -126,14 +129,14 @@ uint32_t swarm_link_member(const struct swarm *swarm, uint32_t link);
 uint32_t swarm_link_count(const struct swarm *swarm, uint32_t link);
 
 /*
- * Choose up to k (at most SWARM_SAMPLE_MAX) memberships of a torrent that are not of this peer: a
- * uniform random sample without repetition, in uniform random order. Returns how many there are in
- * members[].
+ * Choose up to k memberships (never more than SWARM_SAMPLE_MAX) of a torrent that are not of this
+ * peer: a uniform random sample without repetition, in uniform random order. Returns how many there
+ * are in members[].
  */
 unsigned swarm_sample(struct swarm *swarm, uint32_t torrent, uint32_t peer, unsigned k,
     uint32_t members[static SWARM_SAMPLE_MAX]);
 
-/* Recount everything and compare: for tests. Returns NULL, or what is wrong. */
+/* Recount, look everything up and compare: for tests. Returns NULL, or what is wrong. */
 const char *swarm_check(const struct swarm *swarm);
 
 #endif

@@ -58,9 +58,9 @@ static void announce_left(void)
 		"0", "\"0\"", "0.0", "-0", "-0.0", "0e5", "0E+5", "0.000e-3", "0e400", "\"\\u0030\""
 	};
 	static const char *const leechers[] = {
-		"null", "-1", "1", "0.5", "\"1\"", "\"0.0\"", "\"00\"", "\"\"", "\" 0\"", "true", "false",
-		"[]", "[0]", "{}", "1e400", "-1e400", "18446744073709551616", "4294967296", "1e-400",
-		"0.0000000000000000000000000000000000000000001", "10"
+		"null", "-1", "1", "0.5", "\"1\"", "\"0.0\"", "\"00\"", "\"\"", "\" 0\"", "true",
+		"false", "[]", "[0]", "{}", "1e400", "-1e400", "18446744073709551616", "4294967296",
+		"1e-400", "0.0000000000000000000000000000000000000000001", "10"
 	};
 	struct server *server = server_start(NULL);
 	struct client *client = client_open(server);
@@ -94,10 +94,10 @@ static void announce_events(void)
 		{ ",'event':'started'", "start" }, { "", "update" }, { ",'event':''", "update" },
 		{ ",'event':'empty'", "update" }, { ",'event':'update'", "update" },
 		{ ",'event':'paused'", "update" }, { ",'event':'<regular>'", "update" },
-		{ ",'event':null", "update" }, { ",'event':5", "update" }, { ",'event':{}", "update" },
-		{ ",'event':['stopped']", "update" }, { ",'event':'Stopped'", "update" },
-		{ ",'event':'STARTED'", "update" }, { ",'event':'stopped '", "update" },
-		{ ",'event':'st\\u0061rted'", "start" }
+		{ ",'event':null", "update" }, { ",'event':5", "update" },
+		{ ",'event':{}", "update" }, { ",'event':['stopped']", "update" },
+		{ ",'event':'Stopped'", "update" }, { ",'event':'STARTED'", "update" },
+		{ ",'event':'stopped '", "update" }, { ",'event':'st\\u0061rted'", "start" }
 	};
 	struct server *server = server_start(NULL);
 	struct client *client = client_open(server);
@@ -108,7 +108,8 @@ static void announce_events(void)
 		test_case("%s", cases[i].event);
 		client_announce(client, hash, id, cases[i].event);
 		REPLY(client, 0, 1, hash);
-		CHECK_TEXT(server_event(server, 1), format_text("%s: %s", cases[i].line, id_hex(id)));
+		CHECK_TEXT(server_event(server, 1),
+		    format_text("%s: %s", cases[i].line, id_hex(id)));
 	}
 	client_announce(client, hash, id, ",'event':'stopped'");
 	REPLY(client, 0, 0, hash);
@@ -123,7 +124,8 @@ static void announce_completed(void)
 
 	client_announce(client, hash, id, ",'event':'started','left':5");
 	REPLY(client, 0, 1, hash);
-	client_announce(client, hash, id, ",'event':'completed','left':5");   /* a seeder all the same */
+	/* a seeder all the same */
+	client_announce(client, hash, id, ",'event':'completed','left':5");
 	REPLY(client, 1, 0, hash);
 	SCRAPED(client, hash, 1, 0, 1);
 	client_announce(client, hash, id, ",'event':'completed','left':0");   /* not twice */
@@ -140,7 +142,7 @@ static void announce_completed(void)
 	SCRAPED(client, hash, 0, 1, 0);
 }
 
-/* A seeder that begins with `completed` has downloaded nothing; so has who turns a seeder by left. */
+/* A seeder that begins with `completed` has downloaded nothing; so has one by `left`. */
 static void announce_completed_first(void)
 {
 	struct server *server = server_start(NULL);
@@ -218,18 +220,19 @@ static void announce_unknown_keys(void)
 static void announce_invalid_json(void)
 {
 	static const char *const texts[] = {
-		"nonsense", "{", "}", "[", "]", "{]", "\"", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,",
-		"{\"a\":1,}", "{\"a\":,}", "{,}", "{\"a\"}", "{a:1}", "{\"a\"::1}", "{\"a\" 1}",
-		"{\"a\":tru}", "{\"a\":truee}", "{\"a\":True}", "{\"a\":nul}", "{\"a\":undefined}",
-		"{\"a\":NaN}", "{\"a\":Infinity}", "{\"a\":01}", "{\"a\":-}", "{\"a\":+1}", "{\"a\":.5}",
-		"{\"a\":5.}", "{\"a\":1e}", "{\"a\":1e+}", "{\"a\":0x10}", "{\"a\":1 2}", "{\"a\":[1,]}",
-		"{\"a\":[1 2]}", "{\"a\":[,1]}", "{\"a\":\"\\x41\"}", "{\"a\":\"\\u12g4\"}",
-		"{\"a\":\"\\u12\"}", "{\"a\":\"\\\"}", "{\"a\":\"\n\"}", "{\"a\":\"\t\"}",
-		"{\"a\":\"\x01\"}", "{'a':1}", "{} {}", "{}x", "{},", "{}\x01", "\xef\xbb\xbf{}",
-		"{\"a\":1}{\"a\":2}", "{1:2}", "{\"a\":{\"b\":}}", "{\"a\":[}]}", "{/* */}", " ", "\n",
-		"null", "true", "false", "0", "-1.5", "\"announce\"", "[]", "[{}]",
-		"[{\"action\":\"announce\"}]", "{\"action\":\"announce\"",
-		"{\"action\":\"scrape\",\"info_hash\":[]", "{\"action\":\"scrape\",\"info_hash\":[}"
+		"nonsense", "{", "}", "[", "]", "{]", "\"", "{\"a\"", "{\"a\":", "{\"a\":1",
+		"{\"a\":1,", "{\"a\":1,}", "{\"a\":,}", "{,}", "{\"a\"}", "{a:1}", "{\"a\"::1}",
+		"{\"a\" 1}", "{\"a\":tru}", "{\"a\":truee}", "{\"a\":True}", "{\"a\":nul}",
+		"{\"a\":undefined}", "{\"a\":NaN}", "{\"a\":Infinity}", "{\"a\":01}", "{\"a\":-}",
+		"{\"a\":+1}", "{\"a\":.5}", "{\"a\":5.}", "{\"a\":1e}", "{\"a\":1e+}",
+		"{\"a\":0x10}", "{\"a\":1 2}", "{\"a\":[1,]}", "{\"a\":[1 2]}", "{\"a\":[,1]}",
+		"{\"a\":\"\\x41\"}", "{\"a\":\"\\u12g4\"}", "{\"a\":\"\\u12\"}", "{\"a\":\"\\\"}",
+		"{\"a\":\"\n\"}", "{\"a\":\"\t\"}", "{\"a\":\"\x01\"}", "{'a':1}", "{} {}", "{}x",
+		"{},", "{}\x01", "\xef\xbb\xbf{}", "{\"a\":1}{\"a\":2}", "{1:2}",
+		"{\"a\":{\"b\":}}", "{\"a\":[}]}", "{/* */}", " ", "\n", "null", "true", "false",
+		"0", "-1.5", "\"announce\"", "[]", "[{}]", "[{\"action\":\"announce\"}]",
+		"{\"action\":\"announce\"", "{\"action\":\"scrape\",\"info_hash\":[]",
+		"{\"action\":\"scrape\",\"info_hash\":[}"
 	};
 	struct server *server = server_start(NULL);
 	struct client *client = client_open(server);
@@ -298,9 +301,11 @@ static void announce_many_values(void)
 	struct id hash = id_hash();
 	double before = time_now();
 
-	client_announce(client, hash, id_peer(), format_text(",'x':[0%s]", text_repeat(",0", 100000)));
+	client_announce(client, hash, id_peer(),
+	    format_text(",'x':[0%s]", text_repeat(",0", 100000)));
 	EXPECT(client, "{'failure reason':'invalid JSON'}");
-	client_announce(client, hash, id_peer(), format_text(",'x':[0%s]", text_repeat(",0", 10000)));
+	client_announce(client, hash, id_peer(),
+	    format_text(",'x':[0%s]", text_repeat(",0", 10000)));
 	REPLY(client, 0, 1, hash);
 	client_announce(client, hash, id_peer(), format_text(",'x':'%s'", text_repeat("\\u0000",
 	    40000)));
@@ -314,10 +319,11 @@ static void announce_action(void)
 		const char *action, *shown;   /* JSON text of both, the latter without quotes */
 	} cases[] = {
 		{ "\"\"", "" }, { "\"Announce\"", "Announce" }, { "\"ANNOUNCE\"", "ANNOUNCE" },
-		{ "\"announce \"", "announce " }, { "\"stop\"", "stop" }, { "5", "5" }, { "-1.50", "-1.50" },
-		{ "null", "null" }, { "true", "true" }, { "[]", "[]" }, { "[1,2]", "[1,2]" },
-		{ "{\"a\":1}", "{\\\"a\\\":1}" }, { "\"a\\\"b\\\\c\"", "a\\\"b\\\\c" },
-		{ "\"\\u0041\"", "A" }, { "\"\xc3\xa9\"", "\xc3\xa9" },
+		{ "\"announce \"", "announce " }, { "\"stop\"", "stop" }, { "5", "5" },
+		{ "-1.50", "-1.50" }, { "null", "null" }, { "true", "true" }, { "[]", "[]" },
+		{ "[1,2]", "[1,2]" }, { "{\"a\":1}", "{\\\"a\\\":1}" },
+		{ "\"a\\\"b\\\\c\"", "a\\\"b\\\\c" }, { "\"\\u0041\"", "A" },
+		{ "\"\xc3\xa9\"", "\xc3\xa9" },
 		{ "\"0123456789012345678901234567890123\"", "01234567890123456789012345678901" },
 		{ "[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15]", "[1,2,3,4,5,6,7,8,9,10,11,12,13,1" }
 	};
@@ -333,7 +339,8 @@ static void announce_action(void)
 		EXPECT(client, "{'failure reason':'invalid action in WS request: %s',"
 		    "'info_hash':'%s'}", cases[i].shown, hash.text);
 		client_say(client, "{'action':%s,'info_hash':5}", cases[i].action);
-		EXPECT(client, "{'failure reason':'invalid action in WS request: %s'}", cases[i].shown);
+		EXPECT(client, "{'failure reason':'invalid action in WS request: %s'}",
+		    cases[i].shown);
 	}
 	client_say(client, "{ }");
 	EXPECT(client, "{'failure reason':'invalid action in WS request: undefined'}");
@@ -343,7 +350,7 @@ static void announce_action(void)
 	CHECK_STAT(server, "torrents", 0);
 }
 
-/* The 32 are code points, not bytes; what cannot be written as UTF-8 still gives a valid message. */
+/* The 32 are code points, not bytes; what is no UTF-8 still gives a valid message. */
 static void announce_action_long(void)
 {
 	struct server *server = server_start(NULL);
@@ -360,10 +367,11 @@ static void announce_action_long(void)
 	client_say(client, "{'action':'\\ud800\\u0000\\n\\u001b[31m'}");
 	CHECK_CONTAINS(HEAR(client), "invalid action in WS request: ");
 	client_say(client, "{'action':'%s'}", text_repeat("x", 100000));
-	EXPECT(client, "{'failure reason':'invalid action in WS request: %s'}", text_repeat("x", 32));
+	EXPECT(client, "{'failure reason':'invalid action in WS request: %s'}",
+	    text_repeat("x", 32));
 }
 
-/* Of several faults the first in this order is named: JSON, action, info_hash, peer_id, to_peer_id. */
+/* Of several faults the first is named: JSON, action, info_hash, peer_id, to_peer_id. */
 static void announce_order(void)
 {
 	static const char to_peer_id[] = "invalid `to_peer_id` (required with `answer`)";
@@ -375,7 +383,8 @@ static void announce_order(void)
 	EXPECT(client, "{'failure reason':'invalid JSON'}");
 	client_say(client, "{'action':'x','info_hash':1,'peer_id':2,'answer':{},'to_peer_id':3}");
 	EXPECT(client, "{'failure reason':'invalid action in WS request: x'}");
-	client_say(client, "{'action':'announce','info_hash':1,'peer_id':2,'answer':{},'to_peer_id':3}");
+	client_say(client, "{'action':'announce','info_hash':1,'peer_id':2,'answer':{},"
+	    "'to_peer_id':3}");
 	EXPECT(client, "{'failure reason':'invalid info_hash'}");
 	client_say(client, "{'action':'announce','info_hash':'%s','peer_id':2,'answer':{},"
 	    "'to_peer_id':3}", hash.text);

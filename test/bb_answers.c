@@ -46,7 +46,8 @@ static void answers_relay(void)
 static void answers_verbatim(void)
 {
 	static const char *const answers[] = {
-		"{\"sdp\":\"\"}", "{ \"sdp\":\"a\\u00e9\" ,\n\"x\":[ 1,2 ] }", "{\"sdp\":1,\"sdp\":\"\xc3\xa9\"}",
+		"{\"sdp\":\"\"}", "{ \"sdp\":\"a\\u00e9\" ,\n\"x\":[ 1,2 ] }",
+		"{\"sdp\":1,\"sdp\":\"\xc3\xa9\"}",
 		"{\"type\":\"answer\",\"sdp\":\"v=0\\r\\n\\ud800\"}"
 	};
 	struct trio trio = trio_make();
@@ -55,7 +56,8 @@ static void answers_verbatim(void)
 	for (i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
 		test_case("%s", answers[i]);
 		client_say(trio.b, "{'answer':%s,'offer_id':'\\u0041\\/\xc3\xbf','to_peer_id':'%s',"
-		    "'peer_id':'%s','info_hash':'%s','action':'announce'}", answers[i], trio.a_id.text,
+		    "'peer_id':'%s','info_hash':'%s','action':'announce'}", answers[i],
+		    trio.a_id.text,
 		    trio.b_id.text, trio.hash.text);
 		EXPECT(trio.a, "{'action':'announce','answer':%s,'offer_id':'\\u0041\\/\xc3\xbf',"
 		    "'peer_id':'%s','info_hash':'%s'}", answers[i], trio.b_id.text, trio.hash.text);
@@ -103,14 +105,16 @@ static void answers_nobody(void)
 static void answers_unusable(void)
 {
 	static const char *const values[] = {
-		"'answer':5,'offer_id':'x'", "'answer':'x','offer_id':'x'", "'answer':[],'offer_id':'x'",
-		"'answer':true,'offer_id':'x'", "'answer':false,'offer_id':'x'",
-		"'answer':0,'offer_id':'x'", "'answer':'','offer_id':'x'", "'answer':{},'offer_id':'x'",
+		"'answer':5,'offer_id':'x'", "'answer':'x','offer_id':'x'",
+		"'answer':[],'offer_id':'x'", "'answer':true,'offer_id':'x'",
+		"'answer':false,'offer_id':'x'", "'answer':0,'offer_id':'x'",
+		"'answer':'','offer_id':'x'", "'answer':{},'offer_id':'x'",
 		"'answer':{'type':'answer'},'offer_id':'x'", "'answer':{'sdp':5},'offer_id':'x'",
-		"'answer':{'sdp':null},'offer_id':'x'", "'answer':{'sdp':'x','sdp':[]},'offer_id':'x'",
-		"'answer':{'sdp':'x'}", "'answer':{'sdp':'x'},'offer_id':5",
-		"'answer':{'sdp':'x'},'offer_id':null", "'answer':{'sdp':'x'},'offer_id':{}",
-		"'answer':{'sdp':'x'},'offer_id':'\\ud800'", "'answer':{'sdp':'x'},'offer_id':'x\\udfff'",
+		"'answer':{'sdp':null},'offer_id':'x'",
+		"'answer':{'sdp':'x','sdp':[]},'offer_id':'x'", "'answer':{'sdp':'x'}",
+		"'answer':{'sdp':'x'},'offer_id':5", "'answer':{'sdp':'x'},'offer_id':null",
+		"'answer':{'sdp':'x'},'offer_id':{}", "'answer':{'sdp':'x'},'offer_id':'\\ud800'",
+		"'answer':{'sdp':'x'},'offer_id':'x\\udfff'",
 		"'answer':{'sdp':'x'},'offer_id':'x','offer_id':7"
 	};
 	struct trio trio = trio_make();
@@ -156,7 +160,8 @@ static void answers_null(void)
 {
 	struct trio trio = trio_make();
 
-	client_announce(trio.b, trio.hash, trio.b_id, format_text(",'answer':null,'to_peer_id':null,"
+	client_announce(trio.b, trio.hash, trio.b_id,
+	    format_text(",'answer':null,'to_peer_id':null,"
 	    "'offer_id':'x'%s", offers_made(1)));
 	REPLY(trio.b, 0, 2, trio.hash);
 	RELAYED(trio.a, 0, trio.b_id, trio.hash);
@@ -202,7 +207,8 @@ static void answers_lines(void)
 	client_announce(trio.b, trio.hash, trio.b_id, answer_made(trio.a_id));
 	ANSWERED(trio.a, trio.b_id, trio.hash);
 	CHECK_TEXT(server_event(trio.server, 1), format_text("update: %s", id_hex(trio.b_id)));
-	client_announce(trio.b, trio.hash, trio.b_id, answer_made(id_peer()));   /* who left: normal */
+	/* who left: normal */
+	client_announce(trio.b, trio.hash, trio.b_id, answer_made(id_peer()));
 	client_announce(trio.b, trio.hash, trio.b_id, format_text(",'answer':{},'to_peer_id':'%s'",
 	    trio.a_id.text));
 	SILENT(trio.b);

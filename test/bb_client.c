@@ -18,7 +18,7 @@
 
 #define PATIENCE 5.0   /* seconds until something that must come is missing */
 
-/* --- connections -------------------------------------------------------------------------- */
+/* --- connections --- */
 
 static socklen_t address_make(const struct server *server, int family,
     struct sockaddr_storage *storage)
@@ -55,7 +55,8 @@ struct client *client_try(struct server *server, int family, int backlog)
 	CHECK(client->fd >= 0);
 	CHECK(fcntl(client->fd, F_SETFD, FD_CLOEXEC) == 0);
 	if (backlog != 0)
-		CHECK(setsockopt(client->fd, SOL_SOCKET, SO_RCVBUF, &backlog, sizeof(backlog)) == 0);
+		CHECK(setsockopt(client->fd, SOL_SOCKET, SO_RCVBUF, &backlog,
+		    sizeof(backlog)) == 0);
 	if (connect(client->fd, (struct sockaddr *)&address, len) != 0) {
 		(void)close(client->fd);
 		free(client);
@@ -126,7 +127,7 @@ void client_reset(struct client *client)
 	client_close(client);
 }
 
-/* --- bytes out ------------------------------------------------------------------------------ */
+/* --- bytes out --- */
 
 ssize_t client_push(struct client *client, const void *bytes, size_t len)
 {
@@ -251,7 +252,7 @@ void client_say(struct client *client, const char *format, ...)
 	free(message);
 }
 
-/* --- bytes in ------------------------------------------------------------------------------- */
+/* --- bytes in --- */
 
 /* Receive something until that moment; false when nothing came or the connection has ended. */
 static bool client_fill(struct client *client, double until)
@@ -451,7 +452,7 @@ void client_closed(const char *file, int line, struct client *client, int code)
 		check_failed(file, line, "the connection does not end after its close frame");
 }
 
-/* --- the tracker's messages ------------------------------------------------------------------ */
+/* --- the tracker's messages --- */
 
 void client_announce(struct client *client, struct id hash, struct id id, const char *extra)
 {
@@ -493,7 +494,7 @@ char *answer_made(struct id to)
 	    "'answer':{'type':'answer','sdp':'reply'}", to.text);
 }
 
-/* --- HTTP ------------------------------------------------------------------------------------- */
+/* --- HTTP --- */
 
 /* Take a head; false when the connection ends first. */
 static bool reply_head(struct client *client, struct reply *reply)
@@ -602,7 +603,7 @@ bool reply_says(const struct reply *reply, const char *name, const char *value)
 	return said != NULL && strcasecmp(said, value) == 0;
 }
 
-/* --- UTF-8 and JSON ----------------------------------------------------------------------------- */
+/* --- UTF-8 and JSON --- */
 
 bool utf8_valid(const char *text, size_t len)
 {
@@ -612,7 +613,8 @@ bool utf8_valid(const char *text, size_t len)
 	size_t size, i;
 
 	for (; at < end; at += size) {
-		size = *at < 0x80 ? 1 : *at >> 5 == 6 ? 2 : *at >> 4 == 14 ? 3 : *at >> 3 == 30 ? 4 : 0;
+		size = *at < 0x80 ? 1 : *at >> 5 == 6 ? 2 : *at >> 4 == 14 ? 3 :
+		    *at >> 3 == 30 ? 4 : 0;
 		if (size == 0 || (size_t)(end - at) < size)
 			return false;
 		point = size == 1 ? *at : *at & (0x7fu >> size);

@@ -59,7 +59,8 @@ static void config_overridden(void)
 	char *path = test_file("uwt.conf", "port 1\ninterval 20000\nmax-swarms 7\n");
 
 	announce_told(server_start(OPTIONS("-p", "0", "-c", path, "--interval", "50000")), 10);
-	announce_told(server_start(OPTIONS("--interval", "50000", "--config", path, "-p", "0")), 10);
+	announce_told(server_start(OPTIONS("--interval", "50000", "--config", path, "-p", "0")),
+	    10);
 	announce_told(server_start(OPTIONS("-c", path, "-p", "0")), 4);
 }
 
@@ -77,7 +78,8 @@ static void config_trust_proxy(void)
 {
 	struct server *server = start_with("port 0\ntrust-proxy 127.0.0.0/8\n");
 
-	JOIN(client_open_with(server, "X-Forwarded-For: 2001:db8::1\r\n"), id_hash(), id_peer(), "");
+	JOIN(client_open_with(server, "X-Forwarded-For: 2001:db8::1\r\n"), id_hash(), id_peer(),
+	    "");
 	CHECK_STAT(server, "peersIPv6", 1);
 }
 
@@ -87,11 +89,14 @@ static void config_errors(void)
 	static const struct {
 		const char *content, *line, *word, *other;   /* one of the two must be named */
 	} cases[] = {
-		{ "nonsense 5\n", "1", "nonsense", NULL }, { "port 0\n\n# x\nporto 5\n", "4", "porto", NULL },
-		{ "port 70000\n", "1", "70000", "port" }, { "port 0\ninterval 1e3x\n", "2", "1e3x", NULL },
+		{ "nonsense 5\n", "1", "nonsense", NULL },
+		{ "port 0\n\n# x\nporto 5\n", "4", "porto", NULL },
+		{ "port 70000\n", "1", "70000", "port" },
+		{ "port 0\ninterval 1e3x\n", "2", "1e3x", NULL },
 		{ "max-peers -1\n", "1", "-1", "max-peers" }, { "port\n", "1", "port", NULL },
 		{ "buffer-memory 4X\n", "1", "4X", "buffer-memory" },
-		{ "\n\nmax-message x\n", "3", "max-message", "x" }, { "--port 0\n", "1", "--port", NULL },
+		{ "\n\nmax-message x\n", "3", "max-message", "x" },
+		{ "--port 0\n", "1", "--port", NULL },
 		{ "full-scrape maybe\n", "1", "maybe", "full-scrape" },
 		{ "host 300.1.1.1", "1", "300.1.1.1", "host" }, { "port 0 5\n", "1", "5", "port" },
 		{ "trust-proxy 1.2.3.4/33\n", "1", "1.2.3.4/33", "trust-proxy" }
@@ -107,7 +112,8 @@ static void config_errors(void)
 		CHECK_NUMBER(outcome.status, 2);
 		CHECK_TEXT(outcome.out, "");
 		CHECK_CONTAINS(outcome.err, format_text("uwt: %s:%s: ", path, cases[i].line));
-		if (cases[i].other == NULL || strstr(outcome.err + strlen(path), cases[i].other) == NULL)
+		if (cases[i].other == NULL ||
+		    strstr(outcome.err + strlen(path), cases[i].other) == NULL)
 			CHECK_CONTAINS(outcome.err + strlen(path), cases[i].word);
 		CHECK(strchr(outcome.err, '\n') == outcome.err + strlen(outcome.err) - 1);
 	}
@@ -121,16 +127,19 @@ static void config_unreadable(void)
 	CHECK_TEXT(outcome.out, "");
 	CHECK(strncmp(outcome.err, "uwt: ", 5) == 0);
 	CHECK_CONTAINS(outcome.err, "/nonexistent/uwt.conf");
-	CHECK_NUMBER(program_run(OPTIONS("-c", test_file("bytes.conf", "\x1b[31m\xff\x07 5\n"))).status,
+	CHECK_NUMBER(program_run(OPTIONS("-c",
+	    test_file("bytes.conf", "\x1b[31m\xff\x07 5\n"))).status,
 	    2);
-	CHECK_NUMBER(program_run(OPTIONS("-c", test_file("long.conf", text_repeat("x", 100000)))).status,
+	CHECK_NUMBER(program_run(OPTIONS("-c",
+	    test_file("long.conf", text_repeat("x", 100000)))).status,
 	    2);
 }
 
 static void config_hosts(void)
 {
 	char *path = test_path("config.socket");
-	struct server *server = start_with(format_text("port 0\nhost 127.0.0.1\nhost unix:%s\n", path));
+	struct server *server = start_with(format_text("port 0\nhost 127.0.0.1\nhost unix:%s\n",
+	    path));
 
 	memcpy(server->path, path, strlen(path) + 1);
 	client_shake(client_connect(server), "");

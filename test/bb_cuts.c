@@ -23,7 +23,8 @@ static struct pair pair_make(void)
 }
 
 /* Send bytes at every cut, then one by one; after each, `check` reads what they bring. */
-static void cut_everywhere(struct pair *pair, const struct text *bytes, void (*check)(struct pair *))
+static void cut_everywhere(struct pair *pair, const struct text *bytes,
+    void (*check)(struct pair *))
 {
 	size_t cut, i;
 

@@ -59,8 +59,8 @@ static void frames_lengths(void)
 		client_say(client, "{'action':'announce','info_hash':'%s','peer_id':'%s','offers':"
 		    "[{'offer':{'sdp':'%s'},'offer_id':''}]}", hash.text, from.text, pad);
 		CHECK_CONTAINS(HEAR(client), "\"interval\":120");
-		EXPECT(other, "{'action':'announce','offer':{'sdp':'%s'},'offer_id':'','peer_id':'%s',"
-		    "'info_hash':'%s'}", pad, from.text, hash.text);
+		EXPECT(other, "{'action':'announce','offer':{'sdp':'%s'},'offer_id':'',"
+		    "'peer_id':'%s','info_hash':'%s'}", pad, from.text, hash.text);
 	}
 }
 
@@ -253,7 +253,7 @@ static void frames_ping(void)
 	SILENT(client);
 }
 
-/* --- what closes a connection ------------------------------------------------------------- */
+/* --- what closes a connection --- */
 
 static void frames_not_utf8(void)
 {
@@ -262,9 +262,10 @@ static void frames_not_utf8(void)
 		size_t len;
 	} cases[] = {
 		{ "\x80", 1 }, { "\xff", 1 }, { "{\"a\":\"\xe9\"}", 9 }, { "\xc0\x80", 2 },
-		{ "\xc1\xbf", 2 }, { "\xe0\x80\x80", 3 }, { "\xed\xa0\x80", 3 }, { "\xed\xbf\xbf", 3 },
-		{ "\xf0\x80\x80\x80", 4 }, { "\xf4\x90\x80\x80", 4 }, { "\xf8\x88\x80\x80\x80", 5 },
-		{ "{}\xc3", 3 }, { "{}\xe2\x82", 4 }, { "{}\xf0\x9f\x98", 5 }, { "\xc3(", 2 }
+		{ "\xc1\xbf", 2 }, { "\xe0\x80\x80", 3 }, { "\xed\xa0\x80", 3 },
+		{ "\xed\xbf\xbf", 3 }, { "\xf0\x80\x80\x80", 4 }, { "\xf4\x90\x80\x80", 4 },
+		{ "\xf8\x88\x80\x80\x80", 5 }, { "{}\xc3", 3 }, { "{}\xe2\x82", 4 },
+		{ "{}\xf0\x9f\x98", 5 }, { "\xc3(", 2 }
 	};
 	struct server *server = server_start(NULL);
 	struct client *client;
@@ -280,7 +281,8 @@ static void frames_not_utf8(void)
 				client_frame(client, FIN | CONTINUATION, cases[i].bytes + 1,
 				    cases[i].len - 1);
 			} else {
-				client_frame(client, FIN | (form == 0 ? TEXT : BINARY), cases[i].bytes,
+				client_frame(client, FIN | (form == 0 ? TEXT : BINARY),
+				    cases[i].bytes,
 				    cases[i].len);
 			}
 			CLOSED(client, 1007);
@@ -291,44 +293,45 @@ static void frames_not_utf8(void)
 #define PLAIN 0x100   /* tells a continuation, whose first byte is 0, from no frame */
 
 /* Frames that break the protocol. */
+static const struct {
+	const char *what;
+	unsigned first[3];   /* of up to three frames, 0: none */
+	size_t len;          /* of each */
+} broken[] = {
+	{ "RSV1", { FIN | RSV1 | TEXT }, 2 },
+	{ "RSV2", { FIN | RSV2 | TEXT }, 2 },
+	{ "RSV3", { FIN | RSV3 | TEXT }, 2 },
+	{ "RSV1 on a ping", { FIN | RSV1 | PING }, 0 },
+	{ "RSV1 on a continuation", { TEXT, FIN | RSV1 | CONTINUATION }, 1 },
+	{ "opcode 3", { FIN | 3 }, 2 }, { "opcode 4", { FIN | 4 }, 2 },
+	{ "opcode 5", { FIN | 5 }, 2 }, { "opcode 6", { FIN | 6 }, 2 },
+	{ "opcode 7", { FIN | 7 }, 2 }, { "opcode 11", { FIN | 11 }, 2 },
+	{ "opcode 12", { FIN | 12 }, 2 }, { "opcode 13", { FIN | 13 }, 2 },
+	{ "opcode 14", { FIN | 14 }, 2 }, { "opcode 15", { FIN | 15 }, 2 },
+	{ "fragmented ping", { PING }, 1 }, { "fragmented pong", { PONG }, 1 },
+	{ "fragmented close", { CLOSE }, 2 },
+	{ "long ping", { FIN | PING }, 126 }, { "long pong", { FIN | PONG }, 126 },
+	{ "long close", { FIN | CLOSE }, 126 }, { "very long ping", { FIN | PING }, 65536 },
+	{ "nothing to continue", { FIN | CONTINUATION }, 2 },
+	{ "nothing to continue, first", { PLAIN | CONTINUATION }, 2 },
+	{ "text inside a message", { TEXT, FIN | TEXT }, 1 },
+	{ "text inside a message, first", { TEXT, TEXT }, 1 },
+	{ "binary inside a message", { TEXT, PLAIN | CONTINUATION, FIN | BINARY }, 1 },
+	{ "continued after its end", { TEXT, FIN | CONTINUATION, PLAIN | CONTINUATION }, 0 }
+};
+
 static void frames_broken(void)
 {
-	static const struct {
-		const char *what;
-		unsigned first[3];   /* of up to three frames, 0: none */
-		size_t len;          /* of each */
-	} cases[] = {
-		{ "RSV1", { FIN | RSV1 | TEXT }, 2 },
-		{ "RSV2", { FIN | RSV2 | TEXT }, 2 },
-		{ "RSV3", { FIN | RSV3 | TEXT }, 2 },
-		{ "RSV1 on a ping", { FIN | RSV1 | PING }, 0 },
-		{ "RSV1 on a continuation", { TEXT, FIN | RSV1 | CONTINUATION }, 1 },
-		{ "opcode 3", { FIN | 3 }, 2 }, { "opcode 4", { FIN | 4 }, 2 },
-		{ "opcode 5", { FIN | 5 }, 2 }, { "opcode 6", { FIN | 6 }, 2 },
-		{ "opcode 7", { FIN | 7 }, 2 }, { "opcode 11", { FIN | 11 }, 2 },
-		{ "opcode 12", { FIN | 12 }, 2 }, { "opcode 13", { FIN | 13 }, 2 },
-		{ "opcode 14", { FIN | 14 }, 2 }, { "opcode 15", { FIN | 15 }, 2 },
-		{ "fragmented ping", { PING }, 1 }, { "fragmented pong", { PONG }, 1 },
-		{ "fragmented close", { CLOSE }, 2 },
-		{ "long ping", { FIN | PING }, 126 }, { "long pong", { FIN | PONG }, 126 },
-		{ "long close", { FIN | CLOSE }, 126 }, { "very long ping", { FIN | PING }, 65536 },
-		{ "nothing to continue", { FIN | CONTINUATION }, 2 },
-		{ "nothing to continue, first", { PLAIN | CONTINUATION }, 2 },
-		{ "text inside a message", { TEXT, FIN | TEXT }, 1 },
-		{ "text inside a message, first", { TEXT, TEXT }, 1 },
-		{ "binary inside a message", { TEXT, PLAIN | CONTINUATION, FIN | BINARY }, 1 },
-		{ "continued after its end", { TEXT, FIN | CONTINUATION, PLAIN | CONTINUATION }, 0 }
-	};
 	struct server *server = server_start(NULL);
 	struct client *client, *good = client_open(server);
 	char *payload = text_repeat(" ", 65536);
 	size_t i, j;
 
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		test_case("%s", cases[i].what);
+	for (i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+		test_case("%s", broken[i].what);
 		client = client_open(server);
-		for (j = 0; j < 3 && cases[i].first[j] != 0; j++) {
-			client_frame(client, cases[i].first[j] & 0xff, payload, cases[i].len);
+		for (j = 0; j < 3 && broken[i].first[j] != 0; j++) {
+			client_frame(client, broken[i].first[j] & 0xff, payload, broken[i].len);
 			client->closing = false;
 		}
 		CLOSED(client, 1002);
@@ -345,15 +348,16 @@ static void frames_heads(void)
 		unsigned char bytes[20];
 		size_t len;
 	} cases[] = {
-		{ "unmasked text", { 0x81, 2, '{', '}' }, 4 },
-		{ "unmasked ping", { 0x89, 0 }, 2 },
+		{ "unmasked text", { 0x81, 2, '{', '}' }, 4 }, { "unmasked ping", { 0x89, 0 }, 2 },
 		{ "unmasked close", { 0x88, 0 }, 2 },
 		{ "unmasked long text", { 0x81, 126, 0, 126 }, 4 },
 		{ "125 in 16 bits", { 0x81, 0x80 | 126, 0, 125, 1, 2, 3, 4 }, 8 },
 		{ "0 in 16 bits", { 0x81, 0x80 | 126, 0, 0, 1, 2, 3, 4 }, 8 },
-		{ "65535 in 64 bits", { 0x81, 0x80 | 127, 0, 0, 0, 0, 0, 0, 255, 255, 1, 2, 3, 4 }, 14 },
+		{ "65535 in 64 bits",
+		    { 0x81, 0x80 | 127, 0, 0, 0, 0, 0, 0, 255, 255, 1, 2, 3, 4 }, 14 },
 		{ "5 in 64 bits", { 0x81, 0x80 | 127, 0, 0, 0, 0, 0, 0, 0, 5, 1, 2, 3, 4 }, 14 },
-		{ "64 bits of length", { 0x81, 0x80 | 127, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4 }, 14 }
+		{ "64 bits of length",
+		    { 0x81, 0x80 | 127, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4 }, 14 }
 	};
 	struct server *server = server_start(NULL);
 	struct client *client;
@@ -398,7 +402,8 @@ static void frames_limit(void)
 static void frames_promised(void)
 {
 	static const uint64_t lengths[] = {
-		LIMIT + 1, 1u << 20, UINT64_C(1) << 32, UINT64_C(1) << 40, UINT64_C(0x7fffffffffffffff)
+		LIMIT + 1, 1u << 20, UINT64_C(1) << 32, UINT64_C(1) << 40,
+		UINT64_C(0x7fffffffffffffff)
 	};
 	struct server *server = server_start(NULL);
 	struct text text;

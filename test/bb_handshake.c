@@ -59,7 +59,8 @@ static void handshake_declines(void)
 {
 	struct server *server = server_start(NULL);
 	struct client *client = client_connect(server);
-	struct reply reply = shake(client, "GET / HTTP/1.1\r\nHost: localhost\r\n" UPGRADE KEY VERSION
+	struct reply reply = shake(client,
+	    "GET / HTTP/1.1\r\nHost: localhost\r\n" UPGRADE KEY VERSION
 	    "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
 	    "Sec-WebSocket-Protocol: chat, bittorrent\r\nOrigin: https://example.com\r\n\r\n");
 
@@ -81,7 +82,8 @@ static void handshake_any_path(void)
 	for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
 		test_case("%s", paths[i]);
 		client = client_connect(server);
-		CHECK_NUMBER(shake(client, format_text("GET %s HTTP/1.1\r\nHost: localhost\r\n" UPGRADE
+		CHECK_NUMBER(shake(client,
+		    format_text("GET %s HTTP/1.1\r\nHost: localhost\r\n" UPGRADE
 		    KEY VERSION "\r\n", paths[i])).status, 101);
 		tracker_works(client);
 		client_close(client);
@@ -92,7 +94,7 @@ static void handshake_any_path(void)
 static void handshake_accepted(void)
 {
 	static const char *const heads[] = {
-		"Host: localhost\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n" KEY VERSION,
+		"Host: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n" KEY VERSION,
 		"HOST: a\r\nCONNECTION: UPGRADE\r\nUPGRADE: WEBSOCKET\r\n"
 		"SEC-WEBSOCKET-KEY: dGhlIHNhbXBsZSBub25jZQ==\r\nSEC-WEBSOCKET-VERSION: 13\r\n",
 		"host: a\r\nconnection:upgrade\r\nupgrade:WebSocket\r\n"
@@ -107,7 +109,8 @@ static void handshake_accepted(void)
 	for (i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
 		test_case("%s", heads[i]);
 		client = client_connect(server);
-		CHECK_NUMBER(shake(client, format_text("GET / HTTP/1.1\r\n%s\r\n", heads[i])).status,
+		CHECK_NUMBER(shake(client,
+		    format_text("GET / HTTP/1.1\r\n%s\r\n", heads[i])).status,
 		    101);
 		tracker_works(client);
 		client_close(client);
@@ -127,7 +130,7 @@ static void handshake_version(void)
 
 	for (i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
 		test_case("%s", versions[i]);
-		reply = http_ask(server, format_text("GET / HTTP/1.1\r\nHost: a\r\n" UPGRADE KEY "%s\r\n",
+		reply = http_ask(server, format_text("GET / HTTP/1.1\r\n" UPGRADE KEY "%s\r\n",
 		    versions[i]));
 		CHECK_NUMBER(reply.status, 426);
 		CHECK_TEXT(reply_header(&reply, "Sec-WebSocket-Version"), "13");
@@ -214,8 +217,8 @@ static void handshake_with_message(void)
 	for (cut = 0; cut < 40; cut += 3) {
 		test_case("cut %zu bytes before the end", cut);
 		hash = id_hash();
-		message = format_text("{'action':'announce','info_hash':'%s','peer_id':'%s'}", hash.text,
-		    id_peer().text);
+		message = format_text("{'action':'announce','info_hash':'%s','peer_id':'%s'}",
+		    hash.text, id_peer().text);
 		text = (struct text) { NULL, 0, 0 };
 		text_add(&text, handshake, sizeof(handshake) - 1);
 		frame_add(&text, FIN | TEXT, message, strlen(message));
@@ -251,9 +254,10 @@ static void handshake_after_page(void)
 static void handshake_garbage(void)
 {
 	static const char *const garbage[] = {
-		"\x16\x03\x01\x02\x05\x01\x01\xfc\x03\x03", "\x80\xff\xff", "SSH-2.0-OpenSSH_9.9\r\n",
-		"hello\r\n\r\n", "GET\r\n\r\n", "GET / \r\n\r\n", " / HTTP/1.1\r\n\r\n",
-		"\023BitTorrent protocol\r\n\r\n", "GET  / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1 x\r\n\r\n"
+		"\x16\x03\x01\x02\x05\x01\x01\xfc\x03\x03", "\x80\xff\xff",
+		"SSH-2.0-OpenSSH_9.9\r\n", "hello\r\n\r\n", "GET\r\n\r\n", "GET / \r\n\r\n",
+		" / HTTP/1.1\r\n\r\n", "\023BitTorrent protocol\r\n\r\n", "GET  / HTTP/1.1\r\n\r\n",
+		"GET / HTTP/1.1 x\r\n\r\n"
 	};
 	struct server *server = server_start(NULL);
 	struct client *good = client_open(server), *client;

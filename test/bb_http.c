@@ -89,7 +89,8 @@ static void http_keepalive(void)
 		check_stats(client);
 	client_write(client, text.bytes + text.len - 7, 7);
 	check_stats(client);
-	client_print(client, "\r\n%s", get_stats);   /* an empty line before a request is passed over */
+	/* an empty line before a request is passed over */
+	client_print(client, "\r\n%s", get_stats);
 	check_stats(client);
 }
 
@@ -140,7 +141,8 @@ static void http_head(void)
 		client_print(client, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", paths[i]);
 		whole = client_reply(client);
 		CHECK_NUMBER(whole.status, statuses[i]);
-		CHECK_TEXT(reply_header(&reply, "Content-Type"), reply_header(&whole, "Content-Type"));
+		CHECK_TEXT(reply_header(&reply, "Content-Type"),
+		    reply_header(&whole, "Content-Type"));
 		CHECK(whole.len > 0);
 	}
 }
@@ -148,8 +150,8 @@ static void http_head(void)
 static void http_methods(void)
 {
 	static const char *const methods[] = {
-		"POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "get", "GETX", "HEADS",
-		"BREW"
+		"POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "get", "GETX",
+		"HEADS", "BREW"
 	};
 	struct server *server = server_start(NULL);
 	struct reply reply;
@@ -223,7 +225,8 @@ static void http_headers_limit(void)
 	struct server *server = server_start(NULL);
 	char *many = text_repeat("A: b\r\n", 64);
 
-	CHECK_NUMBER(http_ask(server, format_text("GET /stats HTTP/1.1\r\n%s\r\n", many)).status, 200);
+	CHECK_NUMBER(http_ask(server, format_text("GET /stats HTTP/1.1\r\n%s\r\n", many)).status,
+	    200);
 	CHECK_NUMBER(http_ask(server, format_text("GET /stats HTTP/1.1\r\n%sA: b\r\n\r\n",
 	    many)).status, 431);
 }
@@ -328,8 +331,8 @@ static void http_smuggled_upgrade(void)
 
 	for (i = 0; i < 3; i++) {
 		test_case("%s", lines[i]);
-		CHECK(http_ask(server, format_text("GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: "
-		    "Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+		CHECK(http_ask(server, format_text("GET / HTTP/1.1\r\nUpgrade: websocket\r\n"
+		    "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 		    "Sec-WebSocket-Version: 13\r\n%s\r\n", lines[i])).status >= 400);
 	}
 }
@@ -337,8 +340,8 @@ static void http_smuggled_upgrade(void)
 static void http_not_found(void)
 {
 	static const char *const paths[] = {
-		"/nothing", "/stats/", "/stats.jsonx", "/Stats", "/announce", "/scrape", "/favicon.ico",
-		"/../etc/passwd", "//stats", "/%73tats", "/stat"
+		"/nothing", "/stats/", "/stats.jsonx", "/Stats", "/announce", "/scrape",
+		"/favicon.ico", "/../etc/passwd", "//stats", "/%73tats", "/stat"
 	};
 	struct server *server = server_start(NULL);
 	struct reply reply;
@@ -369,7 +372,8 @@ static void http_lost_upgrade(void)
 		for (j = 0; j < 5; j++) {
 			test_case("%s %s", paths[i], rests[j]);
 			reply = http_get(server, paths[i], format_text("Sec-WebSocket-Key: "
-			    "dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s", rests[j]));
+			    "dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s",
+			    rests[j]));
 			CHECK_NUMBER(reply.status, 426);
 			CHECK(strstr(reply.body, "pgrade") != NULL ||
 			    strstr(reply.body, "roxy") != NULL);

@@ -20,7 +20,7 @@ static char *refused(struct client *client, struct id hash)
 /* The status with which a handshake is met; 0: the end of the connection. */
 static int shake_status(struct client *client)
 {
-	client_print(client, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+	client_print(client, "GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 	    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
 	return client_reply(client).status;
 }
@@ -304,6 +304,47 @@ static void limits_half_messages(void)
 	EXPECT(other, "{'failure reason':'invalid JSON'}");
 }
 
+/* Begin or go on with a message: so many KB more. */
+static void half_add(struct client *client, int *held, int kilobytes)
+{
+	static const char piece[1024] = "xxxx";
+
+	for (; kilobytes > 0; kilobytes--)
+		client_frame(client, (*held)++ == 0 ? TEXT : CONTINUATION, piece, sizeof(piece));
+	SILENT(client);
+}
+
+/* When room runs short the one who holds most of it goes, whoever asks for more. */
+static void limits_largest(void)
+{
+	struct server *server = server_start(OPTIONS("--buffer-memory", "64K"));
+	struct client *clients[4];
+	int held[4], round, i, largest;
+
+	for (round = 0; round < 12; round++) {
+		test_case("round %d", round);
+		largest = round % 3;
+		for (i = 0; i < 4; i++) {
+			clients[i] = client_open(server);
+			held[i] = 0;
+		}
+		for (i = 0; i < 3; i++)
+			half_add(clients[i], &held[i], i == largest ? 30 : 9);
+		half_add(clients[3], &held[3], 9);
+		half_add(clients[3], &held[3], 9);
+		CHECK(client_ends(clients[largest], 2));
+		for (i = 0; i < 4; i++) {
+			if (i == largest)
+				continue;
+			client_frame(clients[i], FIN | CONTINUATION, "", 0);
+			EXPECT(clients[i], "{'failure reason':'invalid JSON'}");
+		}
+		for (i = 0; i < 4; i++)
+			client_close(clients[i]);
+		server_turn(server);
+	}
+}
+
 /* Who waits holds no buffer. */
 static void limits_idle(void)
 {
@@ -356,8 +397,9 @@ static void limits_descriptors_few(void)
 	JOIN(first, hash, id, "");
 	for (i = 0; i < 150; i++) {
 		clients[i] = client_connect(server);
-		client_print(clients[i], "GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-		    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
+		client_print(clients[i], "GET / HTTP/1.1\r\nUpgrade: websocket\r\n"
+		    "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+		    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
 		client_announce(clients[i], hash, id_peer(), "");
 		client_frame(first, FIN | PING, "", 0);
 		CHECK(client_next(first, &frame, 5) == NEXT_FRAME && frame.opcode == PONG);
@@ -385,7 +427,8 @@ const struct bb_test bb_limits[] = {
 	TEST(limits_peers, FITS, 0), TEST(limits_torrents, FITS, 0), TEST(limits_again, FITS, 0),
 	TEST(limits_deaf, FITS, 0), TEST(limits_deaf_pool, FITS, 0),
 	TEST(limits_deaf_scraper, LARGE, 0), TEST(limits_deaf_browser, LARGE, 0),
-	TEST(limits_half_messages, LARGE, 0), TEST(limits_idle, FITS, 0),
+	TEST(limits_half_messages, LARGE, 0), TEST(limits_largest, LARGE, 0),
+	TEST(limits_idle, FITS, 0),
 	TEST(limits_descriptors_raised, LARGE, 0), TEST(limits_descriptors_few, LARGE, 0),
 	TEST(limits_descriptors_tables, LARGE, 0), TESTS_END
 };

@@ -56,7 +56,8 @@ static void wave_answer(struct wave *wave)
 		len = strlen(message);
 		client_frame(wave->clients[i], TEXT, message, len / 2);
 		server_turn(wave->server);
-		client_frame(wave->clients[i], FIN | CONTINUATION, message + len / 2, len - len / 2);
+		client_frame(wave->clients[i], FIN | CONTINUATION, message + len / 2,
+		    len - len / 2);
 		free(message);
 	}
 	for (i = 0; i < PEERS; i++)
@@ -75,7 +76,8 @@ static void wave_churn(struct wave *wave)
 			client_close(wave->clients[i]);
 		wave->clients[i] = client_open(wave->server);
 		wave->ids[i] = id_peer();
-		JOIN(wave->clients[i], wave->hashes[i % SWARMS], wave->ids[i], ",'event':'started'");
+		JOIN(wave->clients[i], wave->hashes[i % SWARMS], wave->ids[i],
+		    ",'event':'started'");
 	}
 }
 

@@ -20,14 +20,16 @@ static void offers_relay(void)
 	SILENT(b);
 }
 
-/* The offer's own JSON text goes out as it came in; keys that the offer's entry has besides do not. */
+/* The offer's own JSON text goes out as it came in; what its entry has besides does not. */
 static void offers_verbatim(void)
 {
 	static const char *const offers[] = {
-		"{\"sdp\":\"\"}", "{\"type\":\"offer\",\"sdp\":\"v=0\\r\\no=- 1 2 IN IP4 127.0.0.1\\r\\n\"}",
+		"{\"sdp\":\"\"}",
+		"{\"type\":\"offer\",\"sdp\":\"v=0\\r\\no=- 1 2 IN IP4 127.0.0.1\\r\\n\"}",
 		"{ \"sdp\" :\t\"a\" , \"x\" : [ 1 , {} , null ] }", "{\"sdp\":\"a\",\"sdp\":\"b\"}",
-		"{\"sdp\":\"\\u0041\\u00e9\\ud83d\\ude00\\/\"}", "{\"sdp\":\"\xc3\xa9\xf0\x9f\x98\x80\"}",
-		"{\"sdp\":\"\\ud800\"}", "{\"s\\u0064p\":\"a\"}", "{\"sdp\":\"}]\\\"{[\",\"n\":-1.50e+10}",
+		"{\"sdp\":\"\\u0041\\u00e9\\ud83d\\ude00\\/\"}",
+		"{\"sdp\":\"\xc3\xa9\xf0\x9f\x98\x80\"}", "{\"sdp\":\"\\ud800\"}",
+		"{\"s\\u0064p\":\"a\"}", "{\"sdp\":\"}]\\\"{[\",\"n\":-1.50e+10}",
 		"{\"sdp\":5,\"sdp\":\"last\"}", "{\"type\":null,\"sdp\":\"U2FsdGVkX1+encrypted==\"}"
 	};
 	struct server *server = server_start(NULL);
@@ -38,15 +40,17 @@ static void offers_verbatim(void)
 	JOIN(other, hash, id_peer(), "");
 	for (i = 0; i < sizeof(offers) / sizeof(offers[0]); i++) {
 		test_case("%s", offers[i]);
-		client_say(client, "{'action':'announce','info_hash':'%s','peer_id':'%s','offers': [ {"
-		    "'extra':[1], 'offer' : %s , 'offer_id':'id'} ] }", hash.text, from.text, offers[i]);
+		client_say(client, "{'action':'announce','info_hash':'%s','peer_id':'%s',"
+		    "'offers': [ {'extra':[1], 'offer' : %s , 'offer_id':'id'} ] }", hash.text,
+		    from.text, offers[i]);
 		REPLY(client, 0, 2, hash);
 		EXPECT(other, "{'action':'announce','offer':%s,'offer_id':'id','peer_id':'%s',"
 		    "'info_hash':'%s'}", offers[i], from.text, hash.text);
 	}
 	test_case("the last of two");
-	client_say(client, "{'offers':[],'action':'announce','info_hash':'%s','peer_id':'%s','offers':"
-	    "[{'offer':5,'offer_id':5,'offer':{'sdp':'1'},'offer_id':'2'}]}", hash.text, from.text);
+	client_say(client, "{'offers':[],'action':'announce','info_hash':'%s','peer_id':'%s',"
+	    "'offers':[{'offer':5,'offer_id':5,'offer':{'sdp':'1'},'offer_id':'2'}]}",
+	    hash.text, from.text);
 	REPLY(client, 0, 2, hash);
 	EXPECT(other, "{'action':'announce','offer':{'sdp':'1'},'offer_id':'2','peer_id':'%s',"
 	    "'info_hash':'%s'}", from.text, hash.text);
@@ -69,8 +73,8 @@ static void offers_id_verbatim(void)
 		test_case("%s", ids[i]);
 		client_announce(client, hash, from, format_text(OFFER_FORMAT, ids[i]));
 		REPLY(client, 0, 2, hash);
-		EXPECT(other, "{'action':'announce','offer':{'type':'offer','sdp':'x'},'offer_id':%s,"
-		    "'peer_id':'%s','info_hash':'%s'}", ids[i], from.text, hash.text);
+		EXPECT(other, "{'action':'announce','offer':{'type':'offer','sdp':'x'},"
+		    "'offer_id':%s,'peer_id':'%s','info_hash':'%s'}", ids[i], from.text, hash.text);
 	}
 }
 
@@ -102,33 +106,38 @@ static void offers_id_long(void)
 		REPLY(client, 0, 2, hash);
 		if (cases[i].relayed)
 			EXPECT(other, "{'action':'announce','offer':{'type':'offer','sdp':'x'},"
-			    "'offer_id':%s,'peer_id':'%s','info_hash':'%s'}", id, from.text, hash.text);
+			    "'offer_id':%s,'peer_id':'%s','info_hash':'%s'}", id, from.text,
+			    hash.text);
 		SILENT(other);
 	}
 }
 
+static const char *const unusable[] = {
+	"null", "5", "\"x\"", "[]", "{}", "true",
+	"{\"offer\":{\"type\":\"offer\",\"sdp\":\"x\"}}", "{\"offer_id\":\"x\"}",
+	"{\"offer\":null,\"offer_id\":\"x\"}", "{\"offer\":\"x\",\"offer_id\":\"x\"}",
+	"{\"offer\":[{\"sdp\":\"x\"}],\"offer_id\":\"x\"}",
+	"{\"offer\":{},\"offer_id\":\"x\"}",
+	"{\"offer\":{\"type\":\"offer\"},\"offer_id\":\"x\"}",
+	"{\"offer\":{\"sdp\":5},\"offer_id\":\"x\"}",
+	"{\"offer\":{\"sdp\":null},\"offer_id\":\"x\"}",
+	"{\"offer\":{\"sdp\":{\"sdp\":\"x\"}},\"offer_id\":\"x\"}",
+	"{\"offer\":{\"a\":{\"sdp\":\"x\"}},\"offer_id\":\"x\"}",
+	"{\"offer\":{\"SDP\":\"x\"},\"offer_id\":\"x\"}",
+	"{\"offer\":{\"sdp\":\"x\",\"sdp\":5},\"offer_id\":\"x\"}",
+	"{\"offer\":{\"sdp\":\"x\"},\"offer_id\":5}",
+	"{\"offer\":{\"sdp\":\"x\"},\"offer_id\":null}",
+	"{\"offer\":{\"sdp\":\"x\"},\"offer_id\":[\"x\"]}",
+	"{\"offer\":{\"sdp\":\"x\"},\"offer_id\":\"\\ud800\"}",
+	"{\"offer\":{\"sdp\":\"x\"},\"offer_id\":\"a\\udc00b\"}",
+	"{\"offer\":{\"sdp\":\"x\"},\"offer_id\":\"\\ude00\\ud83d\"}",
+	"{\"offer\":{\"sdp\":\"x\"},\"offer_id\":\"x\",\"offer_id\":1}",
+	"{\"offer\":{\"sdp\":\"x\"},\"offer_id\":\"x\",\"offer\":1}"
+};
+
 /* What is not usable is passed over; what stands beside it is relayed. */
 static void offers_unusable(void)
 {
-	static const char *const entries[] = {
-		"null", "5", "\"x\"", "[]", "{}", "true",
-		"{\"offer\":{\"type\":\"offer\",\"sdp\":\"x\"}}", "{\"offer_id\":\"x\"}",
-		"{\"offer\":null,\"offer_id\":\"x\"}", "{\"offer\":\"x\",\"offer_id\":\"x\"}",
-		"{\"offer\":[{\"sdp\":\"x\"}],\"offer_id\":\"x\"}", "{\"offer\":{},\"offer_id\":\"x\"}",
-		"{\"offer\":{\"type\":\"offer\"},\"offer_id\":\"x\"}",
-		"{\"offer\":{\"sdp\":5},\"offer_id\":\"x\"}", "{\"offer\":{\"sdp\":null},\"offer_id\":\"x\"}",
-		"{\"offer\":{\"sdp\":{\"sdp\":\"x\"}},\"offer_id\":\"x\"}",
-		"{\"offer\":{\"a\":{\"sdp\":\"x\"}},\"offer_id\":\"x\"}",
-		"{\"offer\":{\"SDP\":\"x\"},\"offer_id\":\"x\"}",
-		"{\"offer\":{\"sdp\":\"x\",\"sdp\":5},\"offer_id\":\"x\"}",
-		"{\"offer\":{\"sdp\":\"x\"},\"offer_id\":5}", "{\"offer\":{\"sdp\":\"x\"},\"offer_id\":null}",
-		"{\"offer\":{\"sdp\":\"x\"},\"offer_id\":[\"x\"]}",
-		"{\"offer\":{\"sdp\":\"x\"},\"offer_id\":\"\\ud800\"}",
-		"{\"offer\":{\"sdp\":\"x\"},\"offer_id\":\"a\\udc00b\"}",
-		"{\"offer\":{\"sdp\":\"x\"},\"offer_id\":\"\\ude00\\ud83d\"}",
-		"{\"offer\":{\"sdp\":\"x\"},\"offer_id\":\"x\",\"offer_id\":1}",
-		"{\"offer\":{\"sdp\":\"x\"},\"offer_id\":\"x\",\"offer\":1}"
-	};
 	static const char good[] = "{'offer':{'type':'offer','sdp':'sdp 0'},'offer_id':'offer 0'}";
 	struct server *server = server_start(NULL);
 	struct client *client = client_open(server), *other = client_open(server);
@@ -136,14 +145,14 @@ static void offers_unusable(void)
 	size_t i;
 
 	JOIN(other, hash, id_peer(), "");
-	for (i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
-		test_case("%s", entries[i]);
-		client_announce(client, hash, from, format_text(",'offers':[%s]", entries[i]));
+	for (i = 0; i < sizeof(unusable) / sizeof(unusable[0]); i++) {
+		test_case("%s", unusable[i]);
+		client_announce(client, hash, from, format_text(",'offers':[%s]", unusable[i]));
 		REPLY(client, 0, 2, hash);
 		SILENT(other);
 		client_say(client, "{'action':'announce','info_hash':'%s','peer_id':'%s',"
-		    "'offers':[%s,%s,%s]}", hash.text, from.text, entries[i], text_quoted(good),
-		    entries[i]);
+		    "'offers':[%s,%s,%s]}", hash.text, from.text, unusable[i], text_quoted(good),
+		    unusable[i]);
 		REPLY(client, 0, 2, hash);
 		RELAYED(other, 0, from, hash);
 		SILENT(other);
@@ -155,8 +164,9 @@ static void offers_unusable(void)
 static void offers_not_array(void)
 {
 	static const char *const values[] = {
-		"{}", "{\"0\":{\"offer\":{\"sdp\":\"x\"},\"offer_id\":\"x\"}}", "\"\"", "\"offers\"", "null",
-		"5", "true", "[]", "[null]", "[[]]", "{\"offer\":{\"sdp\":\"x\"},\"offer_id\":\"x\"}"
+		"{}", "{\"0\":{\"offer\":{\"sdp\":\"x\"},\"offer_id\":\"x\"}}", "\"\"",
+		"\"offers\"", "null", "5", "true", "[]", "[null]", "[[]]",
+		"{\"offer\":{\"sdp\":\"x\"},\"offer_id\":\"x\"}"
 	};
 	struct server *server = server_start(NULL);
 	struct client *client = client_open(server), *other = client_open(server);
@@ -196,10 +206,11 @@ static void offers_numwant(void)
 		const char *numwant;
 		int relayed;
 	} cases[] = {
-		{ "0", 0 }, { "1", 1 }, { "2", 2 }, { "2.5", 2 }, { "2.999", 2 }, { "0.9", 0 }, { "0e5", 0 },
-		{ "3", 3 }, { "100", 3 }, { "1e400", 3 }, { "2e0", 2 }, { "20e-1", 2 }, { "0.1e1", 1 },
-		{ "-1", 3 }, { "\"1\"", 3 }, { "null", 3 }, { "true", 3 }, { "[1]", 3 }, { "-0.5", 3 },
-		{ "18446744073709551617", 3 }, { "4294967296", 3 }
+		{ "0", 0 }, { "1", 1 }, { "2", 2 }, { "2.5", 2 }, { "2.999", 2 }, { "0.9", 0 },
+		{ "0e5", 0 }, { "3", 3 }, { "100", 3 }, { "1e400", 3 }, { "2e0", 2 },
+		{ "20e-1", 2 }, { "0.1e1", 1 }, { "-1", 3 }, { "\"1\"", 3 }, { "null", 3 },
+		{ "true", 3 }, { "[1]", 3 }, { "-0.5", 3 }, { "18446744073709551617", 3 },
+		{ "4294967296", 3 }
 	};
 	struct server *server = server_start(NULL);
 	struct client *client = client_open(server), *others[4];
@@ -248,7 +259,7 @@ static void offers_distinct(void)
 	}
 }
 
-/* Never to the own id, also not on another socket; to another id on the own socket, the reply first. */
+/* Never to the own id, on whatever socket; but to another id on the own one, after the reply. */
 static void offers_self(void)
 {
 	struct server *server = server_start(NULL);

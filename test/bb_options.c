@@ -35,13 +35,13 @@ static void options_values(void)
 	static const struct {
 		const char *name, *value, *says;   /* what the line must contain */
 	} cases[] = {
-		{ "--port", "70000", "65535" }, { "--port", "65536", "65535" }, { "-p", "-1", "65535" },
-		{ "--port", "80x", "65535" }, { "--port", "", "port" }, { "--port", " 80", "65535" },
-		{ "--port", "0x50", "65535" }, { "--port", "8e3", "65535" },
-		{ "--port", "99999999999999999999", "65535" }, { "--port", "http", "65535" },
-		{ "--interval", "1e3x", "" }, { "--interval", "-5", "" },
-		{ "--interval", "", "" }, { "--interval", "5s", "" }, { "--interval", "1.5", "" },
-		{ "--interval", "99999999999999999999999", "" },
+		{ "--port", "70000", "65535" }, { "--port", "65536", "65535" },
+		{ "-p", "-1", "65535" }, { "--port", "80x", "65535" }, { "--port", "", "port" },
+		{ "--port", " 80", "65535" }, { "--port", "0x50", "65535" },
+		{ "--port", "8e3", "65535" }, { "--port", "99999999999999999999", "65535" },
+		{ "--port", "http", "65535" }, { "--interval", "1e3x", "" },
+		{ "--interval", "-5", "" }, { "--interval", "", "" }, { "--interval", "5s", "" },
+		{ "--interval", "1.5", "" }, { "--interval", "99999999999999999999999", "" },
 		{ "--max-peers", "-1", "" }, { "--max-peers", "many", "" },
 		{ "--max-peers", "99999999999999", "" }, { "--max-torrents", "-1", "" },
 		{ "--max-torrents", "1.0", "" }, { "--max-connections", "", "" },
@@ -49,9 +49,9 @@ static void options_values(void)
 		{ "--max-swarms", "-4", "" }, { "--buffer-memory", "4X", "" },
 		{ "--buffer-memory", "K", "" }, { "--buffer-memory", "4KB", "" },
 		{ "--buffer-memory", "-4K", "" }, { "--buffer-memory", "99999999999G", "" },
-		{ "--max-message", "1KK", "" },
-		{ "--max-message", "17179869184G", "" }, { "-H", "not an address", "" },
-		{ "-H", "300.1.1.1", "" }, { "--host", "::g", "" }, { "-H", "", "" }, { "-H", "unix:", "" }
+		{ "--max-message", "1KK", "" }, { "--max-message", "17179869184G", "" },
+		{ "-H", "not an address", "" }, { "-H", "300.1.1.1", "" }, { "--host", "::g", "" },
+		{ "-H", "", "" }, { "-H", "unix:", "" }
 	};
 	struct outcome outcome;
 	size_t i;
@@ -88,9 +88,9 @@ static void options_help(void)
 {
 	static const char *const names[] = {
 		"--port", "--host", "--interval", "--no-stats", "--trust-proxy", "--full-scrape",
-		"--max-connections", "--max-peers", "--max-torrents", "--max-swarms", "--buffer-memory",
-		"--max-message", "--index", "--config", "--quiet", "--silent", "--version", "--help",
-		"-p", "-H", "-c", "-q", "-s", "-v", "-h"
+		"--max-connections", "--max-peers", "--max-torrents", "--max-swarms",
+		"--buffer-memory", "--max-message", "--index", "--config", "--quiet", "--silent",
+		"--version", "--help", "-p", "-H", "-c", "-q", "-s", "-v", "-h"
 	};
 	struct outcome outcome = program_run(OPTIONS("--help"));
 	size_t i;
@@ -165,7 +165,8 @@ static void options_families(void)
 		client_announce(client, hash, id_peer(), offers_made(1));
 		REPLY(client, 0, family + 1, hash);
 	}
-	CHECK_CONTAINS(HEAR(server->clients->next), "\"offer\":");   /* the first, from the second */
+	/* the first, from the second */
+	CHECK_CONTAINS(HEAR(server->clients->next), "\"offer\":");
 	CHECK_STAT(server, "peersIPv4", 1);
 	CHECK_STAT(server, "peersIPv6", 1);
 	CHECK_STAT(server, "peersAll", 2);
@@ -287,7 +288,8 @@ static void options_port_again(void)
 
 static void options_index(void)
 {
-	struct outcome outcome = program_run(OPTIONS("-p", "0", "--index", "/nonexistent/page.html"));
+	struct outcome outcome = program_run(OPTIONS("-p", "0", "--index",
+	    "/nonexistent/page.html"));
 
 	CHECK(outcome.status > 0);
 	CHECK_TEXT(outcome.out, "");

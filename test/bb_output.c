@@ -79,7 +79,8 @@ static void output_events(void)
 	EVENT(server, "update", id);
 	JOIN(client, hash, id, ",'event':'paused'");
 	EVENT(server, "update", id);
-	JOIN(client, hash, id, ",'event':'started'");   /* the announce's own event, whatever was before */
+	/* the announce's own event, whatever was before */
+	JOIN(client, hash, id, ",'event':'started'");
 	EVENT(server, "start", id);
 	JOIN(client, hash, id, ",'event':'stopped'");
 	EVENT(server, "stop", id);
@@ -137,7 +138,8 @@ static void output_refused(void)
 	struct id hash = id_hash(), id = id_peer();
 	char *line;
 
-	client_say(client, "{'action':'announce','info_hash':'%s','peer_id':'short','event':'started'}",
+	client_say(client, "{'action':'announce','info_hash':'%s','peer_id':'short',"
+	    "'event':'started'}",
 	    hash.text);
 	FAILURE(client, "invalid peer_id", hash);
 	JOIN(client, hash, id, ",'event':'started'");
@@ -182,7 +184,8 @@ static void output_order(void)
 static void output_warnings(void)
 {
 	static const char *const wrongs[] = {
-		"nonsense", "{'action':'x'}", "{'action':'announce'}", "{'action':'scrape','info_hash':5}",
+		"nonsense", "{'action':'x'}", "{'action':'announce'}",
+		"{'action':'scrape','info_hash':5}",
 		"{'action':'announce','info_hash':'aaaaaaaaaaaaaaaaaaaa','peer_id':5}"
 	};
 	struct server *server = server_start(NULL);
@@ -240,7 +243,7 @@ static void output_escaped(void)
 	struct client *client = client_open(server);
 	char *line;
 
-	client_say(client, "{'action':'\\u001b[31m\\n\\r\\u0000\\u0007start: 00\\u009b\\u2028\\ud800'}");
+	client_say(client, "{'action':'\\u001b[31m\\n\\r\\u0000start: 00\\u009b\\u2028\\ud800'}");
 	CHECK_CONTAINS(HEAR(client), "failure reason");
 	client_say(client, "{'action':'\xc2\x9b\xf0\x9f\x98\x80\x7f'}");
 	CHECK_CONTAINS(HEAR(client), "failure reason");
@@ -325,7 +328,7 @@ static void banner_skip(struct server *server)
 		continue;
 }
 
-/* Nobody reads its output: the tracker goes on, lines are dropped, and a later one says how many. */
+/* Nobody reads its output: lines are dropped, and a later one says how many. */
 static void output_full_pipe(void)
 {
 	struct server *server = server_start(NULL);
@@ -349,7 +352,8 @@ static void output_full_pipe(void)
 	CHECK_NUMBER(told, sent);
 	client_announce(client, hash, id, "");
 	REPLY(client, 0, 1, hash);
-	CHECK_TEXT(server_event(server, 1), format_text("update: %s", id_hex(id)));   /* as before */
+	/* as before */
+	CHECK_TEXT(server_event(server, 1), format_text("update: %s", id_hex(id)));
 	check_printable(server);
 }
 

@@ -29,8 +29,8 @@ static bool still_refused(struct client *client, struct id hash, struct id id, d
 	message = HEAR(client);
 	if (strstr(message, "failure reason") == NULL && clock_since(since) > 1.9)
 		return false;
-	CHECK_TEXT(message, format_text("{'action':'announce','failure reason':'%s','info_hash':'%s'}",
-	    FULL, hash.text));
+	CHECK_TEXT(message, format_text("{'action':'announce','failure reason':'%s',"
+	    "'info_hash':'%s'}", FULL, hash.text));
 	return true;
 }
 
@@ -201,7 +201,7 @@ static void owner_stop_foreign(void)
 	CHECK_TEXT(server_event(server, 0), "none");
 }
 
-/* A fifth socket with the same id is refused while the four are alive, and they are asked whether they are. */
+/* A fifth socket with the same id is refused while four are alive; they are asked if they are. */
 static void owner_fifth(void)
 {
 	struct server *server = server_start(NULL);
@@ -319,7 +319,8 @@ static void owner_replaced_longest(void)
 	four[0]->mute = false;
 	for (i = 0; i < 4; i++)
 		if (i != 2)
-			CHECK(hears_answer(four[i]));   /* to the first answer it was a member still */
+			/* to the first answer it was a member still */
+			CHECK(hears_answer(four[i]));
 	CHECK(hears_answer(fifth));
 	client_announce(fifth, hash, from, answer_made(id));
 	CHECK(!hears_answer(four[0]));
@@ -355,7 +356,8 @@ static void owner_swarms(void)
 	static const char reason[] = "too many torrents on this connection";
 	struct server *server = server_start(OPTIONS("--max-swarms", "2"));
 	struct client *client = client_open(server), *other = client_open(server);
-	struct id hashes[3] = { id_hash(), id_hash(), id_hash() }, id = id_peer(), target = id_peer();
+	struct id hashes[3] = { id_hash(), id_hash(), id_hash() }, id = id_peer(),
+	    target = id_peer();
 
 	JOIN(other, hashes[2], target, "");
 	JOIN(client, hashes[0], id, "");
@@ -366,7 +368,8 @@ static void owner_swarms(void)
 	FAILURE(client, reason, hashes[0]);
 	client_announce(client, hashes[2], id, answer_made(target));
 	SILENT(client);
-	SILENT(other);                                       /* who cannot be a member answers nobody */
+	/* who cannot be a member answers nobody */
+	SILENT(other);
 	client_announce(client, hashes[2], id, ",'event':'stopped'");
 	REPLY(client, 0, 1, hashes[2]);
 	client_announce(client, hashes[0], id, ",'left':0");

@@ -1,4 +1,4 @@
-/* bb_proxy.c - the peer's address as a trusted proxy tells it. It shows in peersIPv4 and peersIPv6. */
+/* bb_proxy.c - the peer's address as a proxy tells it; it shows in peersIPv4 and peersIPv6. */
 #include "harness.h"
 
 #include <string.h>
@@ -100,10 +100,14 @@ static void proxy_networks(void)
 		const char *option;
 		bool inet, inet6;   /* is 127.0.0.1, ::1 believed */
 	} cases[] = {
-		{ "--trust-proxy=10.0.0.0/8", false, false }, { "--trust-proxy=127.0.0.0/8", true, false },
-		{ "--trust-proxy=127.0.0.1", true, false }, { "--trust-proxy=127.0.0.2/32", false, false },
-		{ "--trust-proxy=127.0.0.2/30", true, false }, { "--trust-proxy=0.0.0.0/0", true, false },
-		{ "--trust-proxy=::1/128", false, true }, { "--trust-proxy=::/0,0.0.0.0/0", true, true },
+		{ "--trust-proxy=10.0.0.0/8", false, false },
+		{ "--trust-proxy=127.0.0.0/8", true, false },
+		{ "--trust-proxy=127.0.0.1", true, false },
+		{ "--trust-proxy=127.0.0.2/32", false, false },
+		{ "--trust-proxy=127.0.0.2/30", true, false },
+		{ "--trust-proxy=0.0.0.0/0", true, false },
+		{ "--trust-proxy=::1/128", false, true },
+		{ "--trust-proxy=::/0,0.0.0.0/0", true, true },
 		{ "--trust-proxy=::2/128", false, false }, { "--trust-proxy=::3/126", false, true },
 		{ "--trust-proxy=10.0.0.0/8,127.0.0.1/32", true, false },
 		{ "--trust-proxy=::1/128,192.168.0.0/16,127.0.0.0/8", true, true }
@@ -114,10 +118,12 @@ static void proxy_networks(void)
 
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		server = server_start(OPTIONS(cases[i].option));
-		check_family(server, AF_INET, format_text(FORWARDED "2001:db8::1\r\nX-Option: %s\r\n",
+		check_family(server, AF_INET,
+		    format_text(FORWARDED "2001:db8::1\r\nX-Option: %s\r\n",
 		    cases[i].option), cases[i].inet);
 		if (ipv6)
-			check_family(server, AF_INET6, format_text(FORWARDED "1.2.3.4\r\nX-Option: %s\r\n",
+			check_family(server, AF_INET6,
+			    format_text(FORWARDED "1.2.3.4\r\nX-Option: %s\r\n",
 			    cases[i].option), !cases[i].inet6);
 	}
 }
@@ -125,9 +131,10 @@ static void proxy_networks(void)
 static void proxy_networks_wrong(void)
 {
 	static const char *const values[] = {
-		"--trust-proxy=", "--trust-proxy=1.2.3.4/33", "--trust-proxy=::/129", "--trust-proxy=1.2.3",
-		"--trust-proxy=1.2.3.4/", "--trust-proxy=1.2.3.4/8x", "--trust-proxy=1.2.3.4/-1",
-		"--trust-proxy=10.0.0.0/8,", "--trust-proxy=10.0.0.0/8,x", "--trust-proxy=localhost"
+		"--trust-proxy=", "--trust-proxy=1.2.3.4/33", "--trust-proxy=::/129",
+		"--trust-proxy=1.2.3", "--trust-proxy=1.2.3.4/", "--trust-proxy=1.2.3.4/8x",
+		"--trust-proxy=1.2.3.4/-1", "--trust-proxy=10.0.0.0/8,",
+		"--trust-proxy=10.0.0.0/8,x", "--trust-proxy=localhost"
 	};
 	struct outcome outcome;
 	size_t i;

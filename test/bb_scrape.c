@@ -14,7 +14,8 @@ static void check_zeros(struct client *client, const struct id *hashes, size_t c
 
 	CHECK(strncmp(message, start, sizeof(start) - 1) == 0);
 	for (i = 0; i < count; i++) {
-		entry = format_text("'%s':{'complete':0,'incomplete':0,'downloaded':0}", hashes[i].text);
+		entry = format_text("'%s':{'complete':0,'incomplete':0,'downloaded':0}",
+		    hashes[i].text);
 		CHECK_CONTAINS(message, entry);
 		len += strlen(entry) + (i != 0);
 	}
@@ -36,7 +37,8 @@ static char *hashes_list(const struct id *hashes, size_t count)
 
 static void scrape_one(struct client *client, struct id hash, const char *counts)
 {
-	EXPECT(client, "{'action':'scrape','files':{'%s':{%s}},'flags':{'min_request_interval':120}}",
+	EXPECT(client, "{'action':'scrape','files':{'%s':{%s}},"
+	    "'flags':{'min_request_interval':120}}",
 	    hash.text, text_quoted(counts));
 }
 
@@ -116,10 +118,11 @@ static void scrape_empty(void)
 static void scrape_invalid(void)
 {
 	static const char *const values[] = {
-		"5", "[5]", "true", "{}", "''", "'short'", "[null]", "[[]]", "['aaaaaaaaaaaaaaaaaaaa',5]",
-		"[5,'aaaaaaaaaaaaaaaaaaaa']", "['aaaaaaaaaaaaaaaaaaaa','']", "[['aaaaaaaaaaaaaaaaaaaa']]",
-		"'aaaaaaaaaaaaaaaaaaaaa'", "'aaaaaaaaaaaaaaaaaaa\\u0100'", "'aaaaaaaaaaaaaaaaaaa\\ud800'",
-		"{'0':'aaaaaaaaaaaaaaaaaaaa'}"
+		"5", "[5]", "true", "{}", "''", "'short'", "[null]", "[[]]",
+		"['aaaaaaaaaaaaaaaaaaaa',5]", "[5,'aaaaaaaaaaaaaaaaaaaa']",
+		"['aaaaaaaaaaaaaaaaaaaa','']", "[['aaaaaaaaaaaaaaaaaaaa']]",
+		"'aaaaaaaaaaaaaaaaaaaaa'", "'aaaaaaaaaaaaaaaaaaa\\u0100'",
+		"'aaaaaaaaaaaaaaaaaaa\\ud800'", "{'0':'aaaaaaaaaaaaaaaaaaaa'}"
 	};
 	struct server *server = server_start(OPTIONS("--full-scrape"));
 	struct client *client = client_open(server);
@@ -156,6 +159,27 @@ static void scrape_thousand(void)
 	check_zeros(client, hashes, 1);
 }
 
+/* Replies of one turn that come to more than a connection's cap, if its socket takes them. */
+static void scrape_together(void)
+{
+	static struct id hashes[1000];
+	struct server *server = server_start(NULL);
+	struct client *client = client_open(server);
+	struct text text = { NULL, 0, 0 };
+	char *message;
+	size_t i;
+
+	for (i = 0; i < 1000; i++)
+		hashes[i] = id_hash();
+	message = format_text("{'action':'scrape','info_hash':%s}", hashes_list(hashes, 1000));
+	for (i = 0; i < 4; i++)
+		frame_add(&text, FIN | TEXT, message, strlen(message));
+	client_write(client, text.bytes, text.len);
+	for (i = 0; i < 4; i++)
+		check_zeros(client, hashes, 1000);
+	SILENT(client);
+}
+
 static void scrape_all_refused(void)
 {
 	struct server *server = server_start(NULL);
@@ -186,12 +210,12 @@ static void scrape_all(void)
 		client_say(client, i == 0 ? "{'action':'scrape'}" :
 		    "{'action':'scrape','info_hash':null}");
 		message = HEAR(client);
-		CHECK_CONTAINS(message, format_text("'%s':{'complete':0,'incomplete':1,'downloaded':0}",
-		    hashes[0].text));
-		CHECK_CONTAINS(message, format_text("'%s':{'complete':1,'incomplete':0,'downloaded':0}",
-		    hashes[1].text));
-		CHECK_CONTAINS(message, format_text("'%s':{'complete':0,'incomplete':1,'downloaded':0}",
-		    hashes[2].text));
+		CHECK_CONTAINS(message, format_text("'%s':{'complete':0,'incomplete':1,"
+		    "'downloaded':0}", hashes[0].text));
+		CHECK_CONTAINS(message, format_text("'%s':{'complete':1,'incomplete':0,"
+		    "'downloaded':0}", hashes[1].text));
+		CHECK_CONTAINS(message, format_text("'%s':{'complete':0,'incomplete':1,"
+		    "'downloaded':0}", hashes[2].text));
 	}
 }
 
@@ -225,6 +249,7 @@ static void scrape_all_large(void)
 const struct bb_test bb_scrape[] = {
 	TEST(scrape_counts, FITS, 0), TEST(scrape_makes_nothing, FITS, 0),
 	TEST(scrape_several, FITS, 0), TEST(scrape_empty, FITS, 0), TEST(scrape_invalid, FITS, 0),
-	TEST(scrape_thousand, LARGE, 0), TEST(scrape_all_refused, FITS, 0),
+	TEST(scrape_thousand, LARGE, 0), TEST(scrape_together, LARGE, 0),
+	TEST(scrape_all_refused, FITS, 0),
 	TEST(scrape_all, FITS, 0), TEST(scrape_all_large, LARGE, 0), TESTS_END
 };

@@ -65,7 +65,8 @@ static void strings_wrong_target(void)
 
 	for (i = 0; i < WRONG_COUNT; i++) {
 		test_case("%s", wrong[i]);
-		client_announce(client, hash, id, format_text(",'answer':{'type':'answer','sdp':'x'},"
+		client_announce(client, hash, id,
+		    format_text(",'answer':{'type':'answer','sdp':'x'},"
 		    "'offer_id':'x','to_peer_id':%s", wrong[i]));
 		FAILURE(client, "invalid `to_peer_id` (required with `answer`)", hash);
 	}
@@ -92,7 +93,8 @@ static void strings_one_swarm(void)
 		for (j = 0; j < 3; j++) {
 			test_case("%s", forms[i][j]);
 			clients[j] = client_open(server);
-			client_say(clients[j], "{'action':'announce','info_hash':'%s','peer_id':'%s'}",
+			client_say(clients[j],
+			    "{'action':'announce','info_hash':'%s','peer_id':'%s'}",
 			    text_repeat(forms[i][j], 20), id_peer().text);
 			CHECK_NUMBER(json_number(HEAR(clients[j]), "incomplete"), (int)j + 1);
 		}
@@ -109,13 +111,14 @@ static void strings_one_peer(void)
 	struct client *client = client_open(server), *other = client_open(server);
 	struct id hash = id_hash(), from = id_peer();
 
-	client_say(client, "{'action':'announce','info_hash':'%s','peer_id':'%s\\u0000'}", hash.text,
-	    text_repeat("\xc3\xbf", 19));
+	client_say(client, "{'action':'announce','info_hash':'%s','peer_id':'%s\\u0000'}",
+	    hash.text, text_repeat("\xc3\xbf", 19));
 	REPLY(client, 0, 1, hash);
-	client_say(client, "{'action':'announce','info_hash':'%s','peer_id':'%s\\u0000'}", hash.text,
-	    text_repeat("\\u00ff", 19));
+	client_say(client, "{'action':'announce','info_hash':'%s','peer_id':'%s\\u0000'}",
+	    hash.text, text_repeat("\\u00ff", 19));
 	REPLY(client, 0, 1, hash);
-	client_say(other, "{'action':'announce','info_hash':'%s','peer_id':'%s','answer':{'sdp':''},"
+	client_say(other, "{'action':'announce','info_hash':'%s','peer_id':'%s',"
+	    "'answer':{'sdp':''},"
 	    "'offer_id':'a','to_peer_id':'%s\\u00ff%s\\u0000'}", hash.text, from.text,
 	    text_repeat("\xc3\xbf", 9), text_repeat("\xc3\xbf", 9));
 	EXPECT(client, "{'action':'announce','answer':{'sdp':''},'offer_id':'a','peer_id':'%s',"
@@ -170,11 +173,11 @@ static void strings_every_byte(void)
 			hash[j] = (uint8_t)(i + j);
 			id[j] = (uint8_t)(i + j + 100);
 		}
-		client_say(a, "{'action':'announce','info_hash':'%s','peer_id':'%s'}", escaped(hash),
-		    id_peer().text);
+		client_say(a, "{'action':'announce','info_hash':'%s','peer_id':'%s'}",
+		    escaped(hash), id_peer().text);
 		check_written(HEAR(a), "info_hash", hash);
-		client_say(b, "{'action':'announce','info_hash':'%s','peer_id':'%s'%s}", escaped(hash),
-		    escaped(id), offers_made(1));
+		client_say(b, "{'action':'announce','info_hash':'%s','peer_id':'%s'%s}",
+		    escaped(hash), escaped(id), offers_made(1));
 		check_written(HEAR(b), "info_hash", hash);
 		message = HEAR(a);
 		check_written(message, "info_hash", hash);
@@ -204,7 +207,8 @@ static void strings_all_ff(void)
 	EXPECT(client, "{'action':'scrape','files':{'%s':{'complete':0,'incomplete':1,"
 	    "'downloaded':0}},'flags':{'min_request_interval':120}}", hash);
 	client_say(client, "{'action':'x','info_hash':'%s'}", text_repeat("\\u00ff", 20));
-	EXPECT(client, "{'failure reason':'invalid action in WS request: x','info_hash':'%s'}", hash);
+	EXPECT(client, "{'failure reason':'invalid action in WS request: x','info_hash':'%s'}",
+	    hash);
 }
 
 /* Ids that differ in one byte, also after a NUL, are two. */
@@ -214,11 +218,11 @@ static void strings_differ(void)
 	struct client *client = client_open(server);
 	struct id hash = id_hash();
 
-	client_say(client, "{'action':'announce','info_hash':'%s','peer_id':'\\u0000%s'}", hash.text,
-	    "aaaaaaaaaaaaaaaaaaa");
+	client_say(client, "{'action':'announce','info_hash':'%s','peer_id':'\\u0000%s'}",
+	    hash.text, "aaaaaaaaaaaaaaaaaaa");
 	REPLY(client, 0, 1, hash);
-	client_say(client, "{'action':'announce','info_hash':'%s','peer_id':'\\u0000%s'}", hash.text,
-	    "aaaaaaaaaaaaaaaaaab");
+	client_say(client, "{'action':'announce','info_hash':'%s','peer_id':'\\u0000%s'}",
+	    hash.text, "aaaaaaaaaaaaaaaaaab");
 	REPLY(client, 0, 2, hash);
 	client_say(client, "{'action':'announce','info_hash':'\\u0000%s','peer_id':'%s'}",
 	    "bbbbbbbbbbbbbbbbbbb", id_peer().text);

@@ -108,7 +108,7 @@ static void check_moment(double moment, double before, double after, double seco
 
 /*
  * 45 s without traffic from a peer bring a ping, 15 more without any end it: the first is
- * mute, the second answers, the third announces now and then, the fourth hears of that but says nothing.
+ * mute, the second answers, the third announces now and then, the fourth hears it in silence.
  */
 static void time_ping(void)
 {
@@ -179,7 +179,8 @@ static void time_age(void)
 		clock_wait(3);
 		client_frame(clients[PINGS], FIN | PING, "", 0);
 		JOIN(clients[AGAIN], hashes[AGAIN], ids[AGAIN], "");
-		client_announce(clients[ANSWERS], hashes[ANSWERS], ids[ANSWERS], answer_made(id_peer()));
+		client_announce(clients[ANSWERS], hashes[ANSWERS], ids[ANSWERS],
+		    answer_made(id_peer()));
 		SILENT(clients[ANSWERS]);
 		CHECK(members(watcher, hashes[ONCE]) == 1 || clock_since(start) > 9);
 	}

@@ -30,7 +30,7 @@ static struct {
 	uint64_t random;
 } test;
 
-/* --- checks ---------------------------------------------------------------------------- */
+/* --- checks --- */
 
 static void servers_kill(void)
 {
@@ -170,7 +170,7 @@ char *test_file(const char *name, const char *content)
 	return path;
 }
 
-/* --- texts, ids, time ------------------------------------------------------------------- */
+/* --- texts, ids, time --- */
 
 void text_add(struct text *text, const void *bytes, size_t len)
 {
@@ -350,7 +350,7 @@ double clock_slack(void)
 	return 1 + 0.4 * test.settings.divisor;
 }
 
-/* --- starting ---------------------------------------------------------------------------- */
+/* --- starting --- */
 
 static bool option_is(const char *option, const char *const *names)
 {
@@ -454,7 +454,7 @@ static struct server *program_start(const char *shell, const char *const *argv)
 	return server;
 }
 
-/* --- its output ---------------------------------------------------------------------------- */
+/* --- its output --- */
 
 /* Take what is there; false when the other end is closed. */
 static bool output_take(int *fd, struct text *text)
@@ -529,7 +529,7 @@ char *server_event(struct server *server, double seconds)
 	return strdup("none");
 }
 
-/* --- its life ------------------------------------------------------------------------------ */
+/* --- its life --- */
 
 long server_descriptors(const struct server *server)
 {
@@ -670,7 +670,7 @@ struct outcome program_run(const char *const *options)
 	return outcome;
 }
 
-/* --- its end -------------------------------------------------------------------------------- */
+/* --- its end --- */
 
 long server_stat(struct server *server, const char *key)
 {
@@ -766,7 +766,7 @@ void server_turn(struct server *server)
 	SILENT(server->ticker);
 }
 
-/* --- the machine ----------------------------------------------------------------------------- */
+/* --- the machine --- */
 
 int port_free(void)
 {

@@ -23,7 +23,7 @@
 
 #define FORMAT(string, first) __attribute__((format(printf, string, first)))
 
-/* --- the tests ------------------------------------------------------------------------- */
+/* --- the tests --- */
 
 struct bb_test {
 	const char *name;
@@ -63,7 +63,7 @@ bool test_is_tiny(void);
 char *test_file(const char *name, const char *content);
 char *test_path(const char *name);
 
-/* --- checks ---------------------------------------------------------------------------- */
+/* --- checks --- */
 
 #define CHECK(what) \
 	((what) ? (void)0 : check_failed(__FILE__, __LINE__, "%s", #what))
@@ -83,7 +83,7 @@ void check_contains(const char *file, int line, const char *what, const char *go
     const char *part);
 void check_lacks(const char *file, int line, const char *what, const char *got, const char *part);
 
-/* --- texts, ids, time ------------------------------------------------------------------- */
+/* --- texts, ids, time --- */
 
 struct text {
 	char *bytes;    /* always terminated once something was added */
@@ -116,7 +116,7 @@ void clock_wait(double seconds);
 double clock_since(double then);     /* then: an earlier time_now() */
 double clock_slack(void);            /* how late something may be on a busy machine */
 
-/* --- the server ------------------------------------------------------------------------- */
+/* --- the server --- */
 
 struct client;
 
@@ -142,16 +142,16 @@ struct server {
 
 /*
  * Start the program with these options (NULL: none) and read its first line. Port 0 is added if
- * they name none, and in a tiny run the limits that they do not name. server_start_under runs a line of
- * shell first, as `ulimit -n 64`.
+ * they name none, and in a tiny run the limits that they do not name. server_start_under runs
+ * a line of shell first, as `ulimit -n 128`.
  */
 struct server *server_start(const char *const *options);
 struct server *server_start_under(const char *shell, const char *const *options);
 
 /*
  * End a server and check what must hold at every end: with its clients gone every count in
- * /stats.json comes back to 0 and the descriptors are those of the start; SIGTERM ends it with status 0;
- * stderr is empty. Tests call it only to look at what is left; test_run does it for the others.
+ * /stats.json comes back to 0 and the descriptors are those of the start; SIGTERM ends it with
+ * status 0; stderr is empty. Tests call it to look at what is left; test_run does the others.
  */
 void server_end(struct server *server);
 
@@ -190,7 +190,7 @@ struct outcome program_run(const char *const *options);
 int port_free(void);           /* a port that nobody listens on */
 bool machine_has_ipv6(void);
 
-/* --- the client (bb_client.c) ----------------------------------------------------------- */
+/* --- the client (bb_client.c) --- */
 
 struct client {
 	int fd;                  /* -1 once closed */
@@ -227,7 +227,7 @@ enum {
 	CONTINUATION = 0, TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10
 };
 
-/* Append a masked frame with this first byte. frame_add_long: length written in 7, 16 or 64 bits. */
+/* Append a masked frame with this first byte, its length in the shortest form / in so many bits. */
 void frame_add(struct text *text, unsigned first, const void *payload, size_t len);
 void frame_add_long(struct text *text, unsigned first, const void *payload, uint64_t len,
     int bits);
@@ -310,7 +310,7 @@ char *answer_made(struct id to);
 	    "'downloaded':%d}},'flags':{'min_request_interval':120}}", (hash).text, \
 	    complete, incomplete, downloaded))
 
-/* --- HTTP (bb_client.c) ------------------------------------------------------------------ */
+/* --- HTTP (bb_client.c) --- */
 
 struct reply {
 	int status;       /* 0: the connection ended without one */
@@ -330,7 +330,7 @@ struct reply http_get(struct server *server, const char *path, const char *heade
 char *reply_header(const struct reply *reply, const char *name);
 bool reply_says(const struct reply *reply, const char *name, const char *value);
 
-/* --- JSON (bb_client.c) ------------------------------------------------------------------ */
+/* --- JSON (bb_client.c) --- */
 
 bool utf8_valid(const char *text, size_t len);
 bool json_valid(const char *text, size_t len);

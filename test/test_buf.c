@@ -55,12 +55,13 @@ static bool holds(const struct buf_pool *pool, const struct buf_chain *chain, co
 		same = same && pieces[i].iov_len > 0 && pieces[i].iov_len <= length - at &&
 		    memcmp(pieces[i].iov_base, bytes + at, pieces[i].iov_len) == 0;
 	*buffers += (uint32_t)count;
-	return same && at == length && (length > 0) == (count > 0) && (length > 0 || is_empty(chain));
+	return same && at == length && (length > 0 ? count > 0 : count == 0 && is_empty(chain));
 }
 
 static void sizes(void)
 {
-	static const size_t memories[] = { 0, 1, BUF_SIZE - 1, BUF_SIZE, BUF_SIZE + 1, 65536, 1000000 };
+	static const size_t memories[] = { 0, 1, BUF_SIZE - 1, BUF_SIZE, BUF_SIZE + 1, 65536,
+		1000000 };
 	struct buf_pool *pool;
 
 	for (size_t i = 0; i < COUNT(memories); i++) {
@@ -142,8 +143,8 @@ static void room(void)
 /* Every length taken out of every length. */
 static void consumes(void)
 {
-	static const size_t lengths[] = { 1, 2, BUF_DATA - 1, BUF_DATA, BUF_DATA + 1, 2 * BUF_DATA - 1,
-		2 * BUF_DATA, 2 * BUF_DATA + 1, 3 * BUF_DATA };
+	static const size_t lengths[] = { 1, 2, BUF_DATA - 1, BUF_DATA, BUF_DATA + 1,
+		2 * BUF_DATA - 1, 2 * BUF_DATA, 2 * BUF_DATA + 1, 3 * BUF_DATA };
 	static uint8_t bytes[3 * BUF_DATA + 3];
 	struct buf_pool *pool = pool_new(8 * BUF_SIZE);
 	uint32_t used;
@@ -270,7 +271,8 @@ static void model_compare(const struct model *model)
 	uint32_t used = 0;
 
 	for (int i = 0; i < CHAINS; i++)
-		CHECK(holds(model->pool, &model->chains[i], model->bytes[i], model->lengths[i], &used));
+		CHECK(holds(model->pool, &model->chains[i], model->bytes[i], model->lengths[i],
+		    &used));
 	CHECK(used == buf_pool_used(model->pool));
 	CHECK(used <= buf_pool_total(model->pool));
 }

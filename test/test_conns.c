@@ -220,7 +220,8 @@ static void lists(void)
 				model_remove(model, (enum conn_chain)chain, number);
 		}
 		for (int list = 0; list < LISTS; list++)
-			CHECK(list_is(model, (enum conn_chain)chain, &model->lists[chain][list], NULL, 0));
+			CHECK(list_is(model, (enum conn_chain)chain, &model->lists[chain][list],
+			    NULL, 0));
 	}
 	conns_free(&model->conns);
 	free(model);

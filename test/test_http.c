@@ -39,7 +39,8 @@ static void summary_add(struct summary *summary, const char *format, ...)
 static void summary_slice(struct summary *summary, const char *name, struct http_slice slice)
 {
 	if (slice.text != NULL)
-		summary_add(summary, " %s=[%.*s]", name, (int)slice.len, slice.text);
+		summary_add(summary, " %s=[%.*s]%s", name, (int)slice.len, slice.text,
+		    memchr(slice.text, '\0', slice.len) == NULL ? "" : " with NUL");
 }
 
 static struct summary summarise(int status, const struct http_request *request)
@@ -222,75 +223,76 @@ static void request_lines(void)
 }
 
 /* Headers: each is put after a plain request line. */
+static const char *const header_cases[][2] = {
+	{"Host: a\r\n", " keep / host=[a]"},
+	{"hOST:a\r\n", " keep / host=[a]"},
+	{"Host: \t a b \t \r\n", " keep / host=[a b]"},
+	{"Host:\r\n", " keep / host=[]"},
+	{"Host: \r\nOrigin:\t \r\n", " keep / host=[] origin=[]"},
+	{"Host: a\r\nHost: a\r\n", " keep / host=[a]"},
+	{"Origin: null\r\nOrigin: b\r\n", " keep / origin=[null]"},
+	{"X-Real-IP: 1.1.1.1\r\nx-real-ip: ::2\r\n", " keep / real=[::2]"},
+	{"X-Forwarded-For: 1, 2\r\nX-FORWARDED-FOR: 3, 4\r\n", " keep / forwarded=[3, 4]"},
+	{"X-Forwarded-For: 1\r\nX-Forwarded-For:\r\n", " keep / forwarded=[]"},
+	{"Sec-WebSocket-Version: 8\r\nSec-WebSocket-Version: 13\r\n",
+	 " keep / version=[8]"},
+	{"Sec-WebSocket-Key: k\r\nSec-WebSocket-Key: k \r\n", " keep / key=[k]"},
+	{"Connection: close\r\n", " /"},
+	{"Connection: CLOSE\r\n", " /"},
+	{"Connection: closed\r\n", " keep /"},
+	{"Connection: clos\r\n", " keep /"},
+	{"Connection: keep-alive\r\nConnection: close\r\n", " /"},
+	{"Connection: close, keep-alive\r\n", " /"},
+	{"Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n", " keep upgrade /"},
+	{"Connection:upgrade,keep-alive\r\nUpgrade: WebSocket\r\n", " keep upgrade /"},
+	{"Connection: x ,\tUPGRADE\t, y\r\nUpgrade: websocket\r\n", " keep upgrade /"},
+	{"Connection: ,,, upgrade\r\nUpgrade: , websocket ,\r\n", " keep upgrade /"},
+	{"Upgrade: websocket\r\nConnection: x\r\nConnection: upgrade\r\n",
+	 " keep upgrade /"},
+	{"Connection: upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n",
+	 " keep upgrade /"},
+	{"Connection: upgrade\r\nUpgrade: h2c, websocket\r\n", " keep upgrade /"},
+	{"Connection: upgrade, x\r\nUpgrade: websocket, h2c\r\n", " keep upgrade /"},
+	{"Connection: close, x\r\nConnection: y\r\n", " /"},
+	{"Connection: close, upgrade\r\nUpgrade: websocket\r\n", " upgrade /"},
+	{"Connection: upgrade\r\n", " keep /"},
+	{"Connection:\r\nUpgrade: websocket\r\n", " keep /"},
+	{"Upgrade: websocket\r\n", " keep /"},
+	{"Connection: upgrades\r\nUpgrade: websocket\r\n", " keep /"},
+	{"Connection: keep-alive Upgrade\r\nUpgrade: websocket\r\n", " keep /"},
+	{"Connection: upgrade\r\nUpgrade: websocket2\r\n", " keep /"},
+	{"Connection: upgrade\r\nUpgrade: websocket/13\r\n", " keep /"},
+	{"Connection: upgrade\r\nX-Upgrade: websocket\r\n", " keep /"},
+	{"X: Connection: close\r\n", " keep /"},
+	{"Accept: text/html\r\n", " keep html /"},
+	{"Accept: TEXT/HTML ; q=0.9, */*\r\n", " keep html /"},
+	{"Accept: application/json;q=1\r\n", " keep json /"},
+	{"Accept: text/plain\r\nAccept: application/json\r\nAccept: text/html\r\n",
+	 " keep html json /"},
+	{"Accept: text/htmlx, xapplication/json, */*\r\n", " keep /"},
+	{"Accept: text/plain;text/html, ;text/html\r\n", " keep /"},
+	{"Accept:\r\n", " keep /"},
+	{"Content-Length: 0\r\n", " keep /"},
+	{"Content-Length: 5\r\n", " keep body /"},
+	{"Content-Length: 5\r\nContent-Length: 5\r\n", " keep body /"},
+	{"Content-Length: 005\r\nContent-Length: 5\r\n", " keep body /"},
+	{"Content-Length: 0\r\nContent-Length: 000\r\n", " keep /"},
+	{"Content-Length: 18446744073709551616\r\n", " keep body /"},
+	{"X-Odd!#$%&'*+-.^_`|~09: \x80\xff\t\"(),/:;<=>?@[\\]{}\r\n", " keep /"},
+	{"A:\r\nB: \r\nC:\t\r\n", " keep /"}
+};
+
 static void headers(void)
 {
-	static const char *const cases[][2] = {
-		{"Host: a\r\n", " keep / host=[a]"},
-		{"hOST:a\r\n", " keep / host=[a]"},
-		{"Host: \t a b \t \r\n", " keep / host=[a b]"},
-		{"Host:\r\n", " keep / host=[]"},
-		{"Host: \r\nOrigin:\t \r\n", " keep / host=[] origin=[]"},
-		{"Host: a\r\nHost: a\r\n", " keep / host=[a]"},
-		{"Origin: null\r\nOrigin: b\r\n", " keep / origin=[null]"},
-		{"X-Real-IP: 1.1.1.1\r\nx-real-ip: ::2\r\n", " keep / real=[::2]"},
-		{"X-Forwarded-For: 1, 2\r\nX-FORWARDED-FOR: 3, 4\r\n", " keep / forwarded=[3, 4]"},
-		{"X-Forwarded-For: 1\r\nX-Forwarded-For:\r\n", " keep / forwarded=[]"},
-		{"Sec-WebSocket-Version: 8\r\nSec-WebSocket-Version: 13\r\n",
-		 " keep / version=[8]"},
-		{"Sec-WebSocket-Key: k\r\nSec-WebSocket-Key: k \r\n", " keep / key=[k]"},
-		{"Connection: close\r\n", " /"},
-		{"Connection: CLOSE\r\n", " /"},
-		{"Connection: closed\r\n", " keep /"},
-		{"Connection: clos\r\n", " keep /"},
-		{"Connection: keep-alive\r\nConnection: close\r\n", " /"},
-		{"Connection: close, keep-alive\r\n", " /"},
-		{"Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n", " keep upgrade /"},
-		{"Connection:upgrade,keep-alive\r\nUpgrade: WebSocket\r\n", " keep upgrade /"},
-		{"Connection: x ,\tUPGRADE\t, y\r\nUpgrade: websocket\r\n", " keep upgrade /"},
-		{"Connection: ,,, upgrade\r\nUpgrade: , websocket ,\r\n", " keep upgrade /"},
-		{"Upgrade: websocket\r\nConnection: x\r\nConnection: upgrade\r\n",
-		 " keep upgrade /"},
-		{"Connection: upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n",
-		 " keep upgrade /"},
-		{"Connection: upgrade\r\nUpgrade: h2c, websocket\r\n", " keep upgrade /"},
-		{"Connection: upgrade, x\r\nUpgrade: websocket, h2c\r\n", " keep upgrade /"},
-		{"Connection: close, x\r\nConnection: y\r\n", " /"},
-		{"Connection: close, upgrade\r\nUpgrade: websocket\r\n", " upgrade /"},
-		{"Connection: upgrade\r\n", " keep /"},
-		{"Connection:\r\nUpgrade: websocket\r\n", " keep /"},
-		{"Upgrade: websocket\r\n", " keep /"},
-		{"Connection: upgrades\r\nUpgrade: websocket\r\n", " keep /"},
-		{"Connection: keep-alive Upgrade\r\nUpgrade: websocket\r\n", " keep /"},
-		{"Connection: upgrade\r\nUpgrade: websocket2\r\n", " keep /"},
-		{"Connection: upgrade\r\nUpgrade: websocket/13\r\n", " keep /"},
-		{"Connection: upgrade\r\nX-Upgrade: websocket\r\n", " keep /"},
-		{"X: Connection: close\r\n", " keep /"},
-		{"Accept: text/html\r\n", " keep html /"},
-		{"Accept: TEXT/HTML ; q=0.9, */*\r\n", " keep html /"},
-		{"Accept: application/json;q=1\r\n", " keep json /"},
-		{"Accept: text/plain\r\nAccept: application/json\r\nAccept: text/html\r\n",
-		 " keep html json /"},
-		{"Accept: text/htmlx, xapplication/json, */*\r\n", " keep /"},
-		{"Accept: text/plain;text/html, ;text/html\r\n", " keep /"},
-		{"Accept:\r\n", " keep /"},
-		{"Content-Length: 0\r\n", " keep /"},
-		{"Content-Length: 5\r\n", " keep body /"},
-		{"Content-Length: 5\r\nContent-Length: 5\r\n", " keep body /"},
-		{"Content-Length: 005\r\nContent-Length: 5\r\n", " keep body /"},
-		{"Content-Length: 0\r\nContent-Length: 000\r\n", " keep /"},
-		{"Content-Length: 18446744073709551616\r\n", " keep body /"},
-		{"X-Odd!#$%&'*+-.^_`|~09: \x80\xff\t\"(),/:;<=>?@[\\]{}\r\n", " keep /"},
-		{"A:\r\nB: \r\nC:\t\r\n", " keep /"}
-	};
 	size_t i;
 
-	for (i = 0; i < COUNT(cases); i++) {
-		const char *slash = strchr(cases[i][1], '/');
+	for (i = 0; i < COUNT(header_cases); i++) {
+		const char *slash = strchr(header_cases[i][1], '/');
 		char head[512], expected[512];
 
-		snprintf(head, sizeof head, "GET / HTTP/1.1\r\n%s\r\n", cases[i][0]);
+		snprintf(head, sizeof head, "GET / HTTP/1.1\r\n%s\r\n", header_cases[i][0]);
 		snprintf(expected, sizeof expected, "GET 1.1%.*starget=[/] path=[/]%s",
-		    (int)(slash - cases[i][1]), cases[i][1], slash + 1);
+		    (int)(slash - header_cases[i][1]), header_cases[i][1], slash + 1);
 		head_check(head, expected);
 	}
 	head_check(browser_head, browser_summary);
@@ -310,93 +312,94 @@ static void headers_of_1_0(void)
 }
 
 /* Heads that are found and then refused. */
+static const char *const refusal_cases[][2] = {
+	{"\r\n\r\n", "400"},
+	{"GET\r\n\r\n", "400"},
+	{"GET /\r\n\r\n", "400"},
+	{"GET / \r\n\r\n", "400"},
+	{" GET / HTTP/1.1\r\n\r\n", "400"},
+	{"GET  / HTTP/1.1\r\n\r\n", "400"},
+	{"GET /  HTTP/1.1\r\n\r\n", "400"},
+	{"GET\t/ HTTP/1.1\r\n\r\n", "400"},
+	{"GET / HTTP/1.1 \r\n\r\n", "400"},
+	{"GET / x HTTP/1.1\r\n\r\n", "400"},
+	{"GET  HTTP/1.1\r\n\r\n", "400"},
+	{" / HTTP/1.1\r\n\r\n", "400"},
+	{"G(T / HTTP/1.1\r\n\r\n", "400"},
+	{"GET: / HTTP/1.1\r\n\r\n", "400"},
+	{"GET x HTTP/1.1\r\n\r\n", "400"},
+	{"GET * HTTP/1.1\r\n\r\n", "400"},
+	{"HEAD * HTTP/1.1\r\n\r\n", "400"},
+	{"GET ?q HTTP/1.1\r\n\r\n", "400"},
+	{"GET http:// HTTP/1.1\r\n\r\n", "400"},
+	{"GET http:///x HTTP/1.1\r\n\r\n", "400"},
+	{"GET http://?x HTTP/1.1\r\n\r\n", "400"},
+	{"GET http:/h/ HTTP/1.1\r\n\r\n", "400"},
+	{"GET http:// HTTP/1.1\r\nHost: h\r\n\r\n", "400"},
+	{"GET http:/ HTTP/1.1\r\n\r\n", "400"},
+	{"GET https HTTP/1.1\r\n\r\n", "400"},
+	{"GET w HTTP/1.1\r\n\r\n", "400"},
+	{"GET ftp://h/ HTTP/1.1\r\n\r\n", "400"},
+	{"GET h:80 HTTP/1.1\r\n\r\n", "400"},
+	{"GET /\xc3\xa9 HTTP/1.1\r\n\r\n", "400"},
+	{"GET /\x7f HTTP/1.1\r\n\r\n", "400"},
+	{"GET / HTTP/2.0\r\n\r\n", "505"},
+	{"GET / HTTP/0.9\r\n\r\n", "505"},
+	{"PRI * HTTP/2.0\r\n\r\n", "505"},
+	{"GET x HTTP/3.0\r\n(\r\n\r\n", "505"},
+	{"GET / HTTP/2\r\n\r\n", "400"},
+	{"GET / HTTP/11\r\n\r\n", "400"},
+	{"GET / HTTP/1.\r\n\r\n", "400"},
+	{"GET / HTTP/1.10\r\n\r\n", "400"},
+	{"GET / HTTP/10.1\r\n\r\n", "400"},
+	{"GET / HTTP/1,1\r\n\r\n", "400"},
+	{"GET / HTTP/a.1\r\n\r\n", "400"},
+	{"GET / HTTP/1.a\r\n\r\n", "400"},
+	{"GET / http/1.1\r\n\r\n", "400"},
+	{"GET / HTTPS/1.1\r\n\r\n", "400"},
+	{"GET / ICY\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nHost\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nHost : a\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nHost\t: a\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\n: a\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\n Host: a\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nA: b\r\n\tc\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nA: b\r\n c: d\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nA: b\r\n \r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nA B: c\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nA(b): c\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nA\xc3\xa9: c\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nA: b\x01" "c\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nA: b\x7f" "c\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\nHost: ab\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nHost: a\r\nhost:\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nHost:\r\nHost: a\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nSec-WebSocket-Key: a\r\nSec-WebSocket-Key: b\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\ntransfer-encoding: identity\r\n\r\n", "400"},
+	{"GET / HTTP/1.0\r\nTRANSFER-ENCODING:\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nContent-Length: 0\r\nContent-Length: 1\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 0\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 10\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nContent-Length:\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nContent-Length: +1\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nContent-Length: 1, 1\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nContent-Length: 0x1\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nContent-Length: 1 2\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nContent-Length: :\r\n\r\n", "400"},
+	{"GET / HTTP/1.1\r\nContent-Length: a\r\nContent-Length: a\r\n\r\n", "400"}
+};
+
 static void refusals(void)
 {
-	static const char *const cases[][2] = {
-		{"\r\n\r\n", "400"},
-		{"GET\r\n\r\n", "400"},
-		{"GET /\r\n\r\n", "400"},
-		{"GET / \r\n\r\n", "400"},
-		{" GET / HTTP/1.1\r\n\r\n", "400"},
-		{"GET  / HTTP/1.1\r\n\r\n", "400"},
-		{"GET /  HTTP/1.1\r\n\r\n", "400"},
-		{"GET\t/ HTTP/1.1\r\n\r\n", "400"},
-		{"GET / HTTP/1.1 \r\n\r\n", "400"},
-		{"GET / x HTTP/1.1\r\n\r\n", "400"},
-		{"GET  HTTP/1.1\r\n\r\n", "400"},
-		{" / HTTP/1.1\r\n\r\n", "400"},
-		{"G(T / HTTP/1.1\r\n\r\n", "400"},
-		{"GET: / HTTP/1.1\r\n\r\n", "400"},
-		{"GET x HTTP/1.1\r\n\r\n", "400"},
-		{"GET * HTTP/1.1\r\n\r\n", "400"},
-		{"HEAD * HTTP/1.1\r\n\r\n", "400"},
-		{"GET ?q HTTP/1.1\r\n\r\n", "400"},
-		{"GET http:// HTTP/1.1\r\n\r\n", "400"},
-		{"GET http:///x HTTP/1.1\r\n\r\n", "400"},
-		{"GET http://?x HTTP/1.1\r\n\r\n", "400"},
-		{"GET http:/h/ HTTP/1.1\r\n\r\n", "400"},
-		{"GET http:// HTTP/1.1\r\nHost: h\r\n\r\n", "400"},
-		{"GET http:/ HTTP/1.1\r\n\r\n", "400"},
-		{"GET https HTTP/1.1\r\n\r\n", "400"},
-		{"GET w HTTP/1.1\r\n\r\n", "400"},
-		{"GET ftp://h/ HTTP/1.1\r\n\r\n", "400"},
-		{"GET h:80 HTTP/1.1\r\n\r\n", "400"},
-		{"GET /\xc3\xa9 HTTP/1.1\r\n\r\n", "400"},
-		{"GET /\x7f HTTP/1.1\r\n\r\n", "400"},
-		{"GET / HTTP/2.0\r\n\r\n", "505"},
-		{"GET / HTTP/0.9\r\n\r\n", "505"},
-		{"PRI * HTTP/2.0\r\n\r\n", "505"},
-		{"GET x HTTP/3.0\r\n(\r\n\r\n", "505"},
-		{"GET / HTTP/2\r\n\r\n", "400"},
-		{"GET / HTTP/11\r\n\r\n", "400"},
-		{"GET / HTTP/1.\r\n\r\n", "400"},
-		{"GET / HTTP/1.10\r\n\r\n", "400"},
-		{"GET / HTTP/10.1\r\n\r\n", "400"},
-		{"GET / HTTP/1,1\r\n\r\n", "400"},
-		{"GET / HTTP/a.1\r\n\r\n", "400"},
-		{"GET / HTTP/1.a\r\n\r\n", "400"},
-		{"GET / http/1.1\r\n\r\n", "400"},
-		{"GET / HTTPS/1.1\r\n\r\n", "400"},
-		{"GET / ICY\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nHost\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nHost : a\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nHost\t: a\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\n: a\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\n Host: a\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nA: b\r\n\tc\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nA: b\r\n c: d\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nA: b\r\n \r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nA B: c\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nA(b): c\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nA\xc3\xa9: c\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nA: b\x01" "c\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nA: b\x7f" "c\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\nHost: ab\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nHost: a\r\nhost:\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nHost:\r\nHost: a\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nSec-WebSocket-Key: a\r\nSec-WebSocket-Key: b\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\ntransfer-encoding: identity\r\n\r\n", "400"},
-		{"GET / HTTP/1.0\r\nTRANSFER-ENCODING:\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nContent-Length: 0\r\nContent-Length: 1\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 0\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 10\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nContent-Length:\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nContent-Length: +1\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nContent-Length: 1, 1\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nContent-Length: 0x1\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nContent-Length: 1 2\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nContent-Length: :\r\n\r\n", "400"},
-		{"GET / HTTP/1.1\r\nContent-Length: a\r\nContent-Length: a\r\n\r\n", "400"}
-	};
 	size_t i;
 
-	for (i = 0; i < COUNT(cases); i++)
-		head_check(cases[i][0], cases[i][1]);
+	for (i = 0; i < COUNT(refusal_cases); i++)
+		head_check(refusal_cases[i][0], refusal_cases[i][1]);
 }
 
 /* Heads that are refused while they are being looked for; the parser refuses them as well. */
@@ -470,11 +473,11 @@ static bool find_agrees(const char *data, size_t len, size_t split)
 	return result == expected.result && (result != HTTP_FOUND || used == expected.used);
 }
 
-/* Every string of 8 out of four bytes, behind lines of 0 to 9 bytes, at every split. */
+/* Every string of 7 out of four bytes, behind lines of 0 to 9 bytes, at every split. */
 static void find_exhaustive(void)
 {
 	static const char bytes[] = {'\r', '\n', 'a', '\0'};
-	char *data = guard_alloc(17);
+	char *data = guard_alloc(16);
 	size_t before, split, wrong = 0;
 	unsigned number, i;
 
@@ -482,16 +485,15 @@ static void find_exhaustive(void)
 		char *start = data + 9 - before;
 
 		memset(start, 'x', before);
-		for (number = 0; number < 1u << 16; number++) {
-			for (i = 0; i < 8; i++)
+		for (number = 0; number < 1u << 14; number++) {
+			for (i = 0; i < 7; i++)
 				data[9 + i] = bytes[number >> 2 * i & 3];
-			split = before + number % 9;
-			wrong += !find_agrees(start, before + 8, split);
-			wrong += !find_agrees(start, before + 8, before + 8 - number % 7);
+			for (split = 0; split <= before + 7; split++)
+				wrong += !find_agrees(start, before + 7, split);
 		}
 	}
 	CHECK(wrong == 0);
-	guard_free(data, 17);
+	guard_free(data, 16);
 }
 
 /* Two requests in one read: the second begins where the first is used up. */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -305,7 +306,8 @@ static void fair(int descriptors, int max, int rounds)
 		CHECK(count > 0 && count <= max);
 		total += count;
 		for (int i = 0; i < count; i++) {
-			CHECK(events[i].ready == POLL_READ && events[i].tag < (uint64_t)descriptors);
+			CHECK(events[i].ready == POLL_READ);
+			CHECK(events[i].tag < (uint64_t)descriptors);
 			seen[events[i].tag]++;
 		}
 	}
@@ -354,6 +356,7 @@ static void waiting_ends(void)
 		take(ends[0]);
 		CHECK(poll(&waited, 1, 0) == 0);
 	}
+	CHECK(waitpid(child, NULL, 0) == child);
 	poll_remove(set, ends[0]);
 	ends_close(ends);
 	poll_close(set);
@@ -410,7 +413,8 @@ static void accepting(void)
 	struct sockaddr_in address = { .sin_family = AF_INET }, peer, own;
 	struct sockaddr *bound = (struct sockaddr *)&address;
 	socklen_t length = sizeof address, peer_length = sizeof peer, own_length = sizeof own;
-	int listener = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0), fd;
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	int client = socket(AF_INET, SOCK_STREAM, 0), fd;
 	char byte;
 
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

@@ -211,49 +211,50 @@ static void frame_heads(void)
 }
 
 /* What the sweep holds of some heads, said without its help: 5.2, 5.5, 5.7. */
+static const struct {
+	const char *bytes;
+	size_t len;
+	enum ws_result result;
+	uint64_t length;
+} frame_cases[] = {
+	{"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", 11, WS_WHOLE, 5},
+	{"\x81\x05Hello", 7, WS_BAD, 0},
+	{"\x01\x83\x37\xfa\x21\x3d", 6, WS_WHOLE, 3},
+	{"\x80\x82\x37\xfa\x21\x3d", 6, WS_WHOLE, 2},
+	{"\x00\x82\x37\xfa\x21\x3d", 6, WS_WHOLE, 2},
+	{"\x89\x85\x37\xfa\x21\x3d", 6, WS_WHOLE, 5},
+	{"\x8a\xfd\x37\xfa\x21\x3d", 6, WS_WHOLE, 125},
+	{"\x88\x80\x37\xfa\x21\x3d", 6, WS_WHOLE, 0},
+	{"\x82\xfe\x01\x00\x37\xfa\x21\x3d", 8, WS_WHOLE, 256},
+	{"\x82\xff\0\0\0\0\0\x01\0\0\x37\xfa\x21\x3d", 14, WS_WHOLE, 65536},
+	{"\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\x37\xfa\x21\x3d", 14,
+	 WS_WHOLE, INT64_MAX},
+	{"\x82\xff\x80", 3, WS_BAD, 0},
+	{"\x82\xff\0\0\0\0\0\0", 8, WS_BAD, 0},
+	{"\x82\xfe\0\x7d", 4, WS_BAD, 0},
+	{"\x82\xfe\0", 3, WS_PARTIAL, 0},
+	{"\x88\xfe", 2, WS_BAD, 0},   /* over-long close */
+	{"\x09", 1, WS_BAD, 0},       /* ping without FIN */
+	{"\xc1", 1, WS_BAD, 0},       /* RSV1 */
+	{"\xa1", 1, WS_BAD, 0},       /* RSV2 */
+	{"\x91", 1, WS_BAD, 0},       /* RSV3 */
+	{"\x83", 1, WS_BAD, 0},
+	{"\x8b", 1, WS_BAD, 0},
+	{"", 0, WS_PARTIAL, 0}
+};
+
 static void frame_examples(void)
 {
-	static const struct {
-		const char *bytes;
-		size_t len;
-		enum ws_result result;
-		uint64_t length;
-	} cases[] = {
-		{"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", 11, WS_WHOLE, 5},
-		{"\x81\x05Hello", 7, WS_BAD, 0},
-		{"\x01\x83\x37\xfa\x21\x3d", 6, WS_WHOLE, 3},
-		{"\x80\x82\x37\xfa\x21\x3d", 6, WS_WHOLE, 2},
-		{"\x00\x82\x37\xfa\x21\x3d", 6, WS_WHOLE, 2},
-		{"\x89\x85\x37\xfa\x21\x3d", 6, WS_WHOLE, 5},
-		{"\x8a\xfd\x37\xfa\x21\x3d", 6, WS_WHOLE, 125},
-		{"\x88\x80\x37\xfa\x21\x3d", 6, WS_WHOLE, 0},
-		{"\x82\xfe\x01\x00\x37\xfa\x21\x3d", 8, WS_WHOLE, 256},
-		{"\x82\xff\0\0\0\0\0\x01\0\0\x37\xfa\x21\x3d", 14, WS_WHOLE, 65536},
-		{"\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\x37\xfa\x21\x3d", 14,
-		 WS_WHOLE, INT64_MAX},
-		{"\x82\xff\x80", 3, WS_BAD, 0},
-		{"\x82\xff\0\0\0\0\0\0", 8, WS_BAD, 0},
-		{"\x82\xfe\0\x7d", 4, WS_BAD, 0},
-		{"\x82\xfe\0", 3, WS_PARTIAL, 0},
-		{"\x88\xfe", 2, WS_BAD, 0},   /* over-long close */
-		{"\x09", 1, WS_BAD, 0},       /* ping without FIN */
-		{"\xc1", 1, WS_BAD, 0},       /* RSV1 */
-		{"\xa1", 1, WS_BAD, 0},       /* RSV2 */
-		{"\x91", 1, WS_BAD, 0},       /* RSV3 */
-		{"\x83", 1, WS_BAD, 0},
-		{"\x8b", 1, WS_BAD, 0},
-		{"", 0, WS_PARTIAL, 0}
-	};
 	size_t i;
 
-	for (i = 0; i < COUNT(cases); i++) {
-		uint8_t *data = guard_copy(cases[i].bytes, cases[i].len);
+	for (i = 0; i < COUNT(frame_cases); i++) {
+		uint8_t *data = guard_copy(frame_cases[i].bytes, frame_cases[i].len);
 		struct ws_frame frame;
-		enum ws_result result = ws_frame_read(data, cases[i].len, &frame);
+		enum ws_result result = ws_frame_read(data, frame_cases[i].len, &frame);
 
-		CHECK(result == cases[i].result);
-		CHECK(result != WS_WHOLE || frame.length == cases[i].length);
-		guard_free(data, cases[i].len);
+		CHECK(result == frame_cases[i].result);
+		CHECK(result != WS_WHOLE || frame.length == frame_cases[i].length);
+		guard_free(data, frame_cases[i].len);
 	}
 }
 

@@ -1,0 +1,489 @@
+/* test_site.c - real request heads, and what each is answered with. */
+#include "test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../page.h"
+#include "../site.h"
+#include "guard.h"
+
+#define COUNT(array) (sizeof (array) / sizeof (array)[0])
+#define ECHO "Ech0"             /* stands in requests, must not in answers */
+#define UPGRADE "Connection: Upgrade|Upgrade: websocket|"
+#define VERSION "Sec-WebSocket-Version: 13|"
+#define KEY "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==|"
+
+/* What a body is. */
+enum body { NONE, WORDS, LANDING, OWN, JSON, LINES, PAGE };
+
+static const char own_page[] = "<p>our own";
+
+static const struct site usual = { .stats = true, .landing = true };
+
+/* A site, a request to it, and its answer. */
+struct scene {
+	const struct site *site;
+	bool full;
+	struct stats_numbers numbers;
+	struct stats_clients *clients;
+	char *scratch;
+	struct http_request request;
+	struct site_answer answer;
+};
+
+static struct scene *scene_new(const struct site *site, bool full)
+{
+	static const struct hash_secret secret = { { 1, 2 } };
+	struct scene *scene = calloc(1, sizeof *scene);
+
+	scene->site = site;
+	scene->full = full;
+	scene->clients = stats_clients_init(calloc(1, stats_clients_size()), &secret);
+	stats_client_join(scene->clients, (const uint8_t *)"-WW0102-abcdefghijkl");
+	scene->numbers = (struct stats_numbers){ .server = "uwt", .version = "4.0.0", .torrents = 1,
+		.peers = 2, .leechers_only = 3, .ipv4 = 4, .clients = scene->clients };
+	scene->scratch = guard_alloc(STATS_TEXT_MAX);
+	return scene;
+}
+
+static void scene_free(struct scene *scene)
+{
+	guard_free(scene->scratch, STATS_TEXT_MAX);
+	free(scene->clients);
+	free(scene);
+}
+
+/* Whole lines, which fit a response's head with everything else in it. */
+static bool headers_sound(const struct site_answer *answer)
+{
+	char out[HTTP_RESPONSE_HEAD_MAX];
+	const char *at = answer->headers, *end;
+
+	if (memchr(at, '\0', sizeof answer->headers) == NULL ||
+	    strlen(at) >= sizeof answer->headers - 1)
+		return false;
+	for (; *at != '\0'; at = end + 2) {
+		end = strstr(at, "\r\n");
+		if (end == NULL || memchr(at, ':', (size_t)(end - at)) == NULL)
+			return false;
+	}
+	for (uint8_t minor = 0; minor < 2; minor++) {
+		struct http_response response = { .status = answer->status, .type = answer->type,
+			.length = SIZE_MAX, .keep_alive = answer->keep_alive, .minor = minor,
+			.headers = answer->headers };
+
+		if (http_response_head(&response, out) == 0)
+			return false;
+	}
+	return *http_reason(answer->status) != '\0';
+}
+
+static bool answer_sound(const struct site_answer *answer)
+{
+	if (answer->status == 101)
+		return headers_sound(answer) && answer->type == NULL && answer->length == 0;
+	if (!headers_sound(answer) || answer->type == NULL || answer->body == NULL)
+		return false;
+	for (size_t i = 0; i + strlen(ECHO) <= answer->length; i++) {
+		if (memcmp(answer->body + i, ECHO, strlen(ECHO)) == 0)
+			return false;
+	}
+	return strstr(answer->headers, ECHO) == NULL;
+}
+
+/* Ask with a head in which | ends a line. */
+static void ask(struct scene *scene, const char *text)
+{
+	char head[1024], *copy;
+	size_t length = 0;
+
+	for (; *text != '\0'; text++) {
+		if (*text == '|')
+			head[length++] = '\r';
+		head[length++] = *text == '|' ? '\n' : *text;
+	}
+	memcpy(head + length, "X-Test: " ECHO "\r\n\r\n", 16);
+	length += 16;
+	copy = guard_copy(head, length);
+	CHECK(http_head_parse(copy, length, &scene->request) == 200);
+	memset(&scene->answer, 0x5a, sizeof scene->answer);
+	site_answer(scene->site, &scene->request, &scene->numbers, scene->full, scene->scratch,
+	    &scene->answer);
+	guard_free(copy, length);
+	CHECK(answer_sound(&scene->answer));
+}
+
+static bool body_renders(const struct scene *scene,
+    size_t (*render)(const struct stats_numbers *, char *))
+{
+	char *text = malloc(STATS_TEXT_MAX);
+	size_t length = render(&scene->numbers, text);
+	bool same = scene->answer.length == length &&
+	    memcmp(scene->answer.body, text, length) == 0;
+
+	free(text);
+	return same;
+}
+
+static bool body_is(const struct scene *scene, enum body body)
+{
+	const struct site_answer *answer = &scene->answer;
+
+	switch (body) {
+	case NONE: return answer->length == 0;
+	case WORDS: return strcmp(answer->type, "text/plain; charset=utf-8") == 0 &&
+		answer->length > 0 && strlen(answer->body) == answer->length &&
+		answer->body[answer->length - 1] == '\n';
+	case LANDING: return strcmp(answer->type, "text/html; charset=utf-8") == 0 &&
+		answer->length == sizeof page_index &&
+		memcmp(answer->body, page_index, sizeof page_index) == 0;
+	case OWN: return strcmp(answer->type, "text/html; charset=utf-8") == 0 &&
+		answer->body == own_page && answer->length == sizeof own_page - 1;
+	case JSON: return strcmp(answer->type, "application/json") == 0 &&
+		body_renders(scene, stats_json);
+	case LINES: return strcmp(answer->type, "text/html; charset=utf-8") == 0 &&
+		body_renders(scene, stats_lines);
+	case PAGE: return strcmp(answer->type, "text/html; charset=utf-8") == 0 &&
+		body_renders(scene, stats_page);
+	}
+	return false;
+}
+
+struct expected {
+	const char *head;
+	int status;
+	bool keep_alive;
+	enum body body;
+};
+
+static bool answered(struct scene *scene, const struct expected *expected)
+{
+	bool right;
+
+	ask(scene, expected->head);
+	right = scene->answer.status == expected->status &&
+	    scene->answer.keep_alive == expected->keep_alive && body_is(scene, expected->body);
+	if (!right)
+		printf("%s: %d %s\n", expected->head, scene->answer.status, scene->answer.headers);
+	return right;
+}
+
+/* Does the answer have this header, a line of its own? */
+static bool says(const struct scene *scene, const char *line)
+{
+	const char *at = strstr(scene->answer.headers, line);
+
+	return at != NULL && (at == scene->answer.headers || at[-1] == '\n') &&
+	    strncmp(at + strlen(line), "\r\n", 2) == 0;
+}
+
+static bool body_says(const struct scene *scene, const char *words)
+{
+	return strstr(scene->answer.body, words) != NULL;
+}
+
+/* -- pages ----------------------------------------------------------------------------- */
+
+static void landing(void)
+{
+	static const struct expected cases[] = {
+		{ "GET / HTTP/1.1|", 200, true, LANDING },
+		{ "GET / HTTP/1.1|Accept: text/html|", 200, true, LANDING },
+		{ "GET / HTTP/1.1|Accept: application/json|", 200, true, LANDING },
+		{ "GET /?" ECHO "=1 HTTP/1.1|", 200, true, LANDING },
+		{ "GET http://" ECHO " HTTP/1.1|", 200, true, LANDING },
+		{ "GET http://" ECHO "?x HTTP/1.1|", 200, true, LANDING },
+		{ "HEAD / HTTP/1.1|", 200, true, LANDING },
+		{ "GET / HTTP/1.1|Content-Length: 0|", 200, true, LANDING },
+		{ "GET / HTTP/1.1|Connection: close|", 200, false, LANDING },
+		{ "GET / HTTP/1.0|", 200, false, LANDING },
+		{ "GET / HTTP/1.0|Connection: keep-alive|", 200, true, LANDING }
+	};
+	struct scene *scene = scene_new(&usual, false);
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		CHECK(answered(scene, &cases[i]));
+		CHECK(says(scene, "Content-Security-Policy: frame-ancestors 'none'"));
+		CHECK(says(scene, "Referrer-Policy: no-referrer"));
+	}
+	scene_free(scene);
+}
+
+static void landing_of_others(void)
+{
+	static const struct site own = { true, true, own_page, sizeof own_page - 1 };
+	static const struct site empty = { true, true, own_page, 0 };
+	static const struct site none = { true, false, NULL, 0 };
+	struct scene *scene = scene_new(&own, false);
+
+	CHECK(answered(scene, &(struct expected){ "GET / HTTP/1.1|", 200, true, OWN }));
+	CHECK(scene->answer.headers[0] == '\0');        /* it may hold what ours must not */
+	scene->site = &empty;
+	CHECK(answered(scene, &(struct expected){ "GET / HTTP/1.1|", 200, true, NONE }));
+	scene->site = &none;
+	CHECK(answered(scene, &(struct expected){ "GET / HTTP/1.1|", 404, true, WORDS }));
+	CHECK(answered(scene, &(struct expected){ "GET /stats HTTP/1.1|", 200, true, LINES }));
+	scene_free(scene);
+}
+
+static void stats(void)
+{
+	static const struct expected cases[] = {
+		{ "GET /stats HTTP/1.1|", 200, true, LINES },
+		{ "GET /stats HTTP/1.1|Accept: */*|", 200, true, LINES },
+		{ "GET /stats HTTP/1.1|Accept: text/*|", 200, true, LINES },
+		{ "GET /stats HTTP/1.1|Accept: text/html|", 200, true, PAGE },
+		{ "GET /stats HTTP/1.1|Accept: image/png, TEXT/HTML;q=0.9|", 200, true, PAGE },
+		{ "GET /stats HTTP/1.1|Accept: application/json|", 200, true, JSON },
+		{ "GET /stats HTTP/1.1|Accept: application/json, */*|", 200, true, JSON },
+		{ "GET /stats HTTP/1.1|Accept: application/json, text/html|", 200, true, PAGE },
+		{ "GET /stats HTTP/1.1|Accept: text/html|Accept: application/json|",
+		    200, true, PAGE },
+		{ "GET /stats?" ECHO " HTTP/1.1|Accept: text/html|", 200, true, PAGE },
+		{ "HEAD /stats HTTP/1.1|Accept: text/html|", 200, true, PAGE },
+		{ "HEAD /stats HTTP/1.1|", 200, true, LINES },
+		{ "GET /stats.json HTTP/1.1|", 200, true, JSON },
+		{ "GET /stats.json HTTP/1.1|Accept: text/html|", 200, true, JSON },
+		{ "GET /stats.json?x HTTP/1.0|", 200, false, JSON },
+		{ "HEAD /stats.json HTTP/1.1|Connection: close|", 200, false, JSON }
+	};
+	struct scene *scene = scene_new(&usual, false);
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		CHECK(answered(scene, &cases[i]));
+		CHECK(says(scene, "Access-Control-Allow-Origin: *"));
+		CHECK(says(scene, "Cache-Control: max-age=30") == (cases[i].body != JSON));
+		CHECK(says(scene, "Vary: Accept"));
+		CHECK((strstr(scene->answer.headers, stats_page_policy()) != NULL) ==
+		    (cases[i].body == PAGE));
+	}
+	scene_free(scene);
+}
+
+static void no_stats(void)
+{
+	static const struct site site = { .landing = true };
+	struct scene *scene = scene_new(&site, false);
+
+	CHECK(answered(scene, &(struct expected){ "GET /stats HTTP/1.1|", 404, true, WORDS }));
+	CHECK(answered(scene, &(struct expected){ "GET /stats HTTP/1.1|Accept: application/json|",
+	    404, true, WORDS }));
+	CHECK(answered(scene, &(struct expected){ "GET /stats.json HTTP/1.1|", 404, true, WORDS }));
+	CHECK(answered(scene, &(struct expected){ "GET / HTTP/1.1|", 200, true, LANDING }));
+	scene_free(scene);
+}
+
+/* Anything else: where the tracker is. */
+static void not_found(void)
+{
+	static const char *const targets[] = {
+		"/" ECHO, "/announce", "/scrape?info_hash=" ECHO, "/stats/", "/STATS", "/stats.jso",
+		"/stats.jsonx", "/stat%73", "//stats", "/./stats", "/%2f", "//", "/favicon.ico",
+		"http://stats/x", "/index.html", "/stats;x"
+	};
+	struct scene *scene = scene_new(&usual, false);
+	char head[128];
+
+	for (size_t i = 0; i < COUNT(targets); i++) {
+		snprintf(head, sizeof head, "GET %s HTTP/1.1|", targets[i]);
+		CHECK(answered(scene, &(struct expected){ head, 404, true, WORDS }));
+		CHECK(body_says(scene, "WebTorrent tracker") && body_says(scene, "ws://"));
+		CHECK(scene->answer.headers[0] == '\0');
+	}
+	CHECK(answered(scene, &(struct expected){ "GET /x HTTP/1.0|", 404, false, WORDS }));
+	CHECK(answered(scene, &(struct expected){ "HEAD /x HTTP/1.1|", 404, true, WORDS }));
+	scene_free(scene);
+}
+
+/* -- refusals -------------------------------------------------------------------------- */
+
+static void methods(void)
+{
+	static const struct expected cases[] = {
+		{ "POST / HTTP/1.1|", 405, true, WORDS },
+		{ "POST /stats HTTP/1.1|Content-Length: 0|", 405, true, WORDS },
+		{ "POST / HTTP/1.1|Content-Length: 5|", 405, false, WORDS },
+		{ "PUT / HTTP/1.1|Connection: close|", 405, false, WORDS },
+		{ "DELETE /stats HTTP/1.0|", 405, false, WORDS },
+		{ "OPTIONS * HTTP/1.1|", 405, true, WORDS },
+		{ "CONNECT a:443 HTTP/1.1|", 405, true, WORDS },
+		{ "get / HTTP/1.1|", 405, true, WORDS },
+		{ "GETS / HTTP/1.1|", 405, true, WORDS },
+		{ ECHO " / HTTP/1.1|", 405, true, WORDS },
+		{ "POST / HTTP/1.1|" UPGRADE VERSION KEY, 405, true, WORDS }
+	};
+	struct scene *scene = scene_new(&usual, false);
+
+	for (int full = 0; full < 2; full++) {
+		scene->full = full;
+		for (size_t i = 0; i < COUNT(cases); i++) {
+			CHECK(answered(scene, &cases[i]));
+			CHECK(says(scene, "Allow: GET, HEAD"));
+		}
+	}
+	scene_free(scene);
+}
+
+static void bodies(void)
+{
+	static const struct expected cases[] = {
+		{ "GET / HTTP/1.1|Content-Length: 5|", 413, false, WORDS },
+		{ "HEAD / HTTP/1.1|Content-Length: 5|", 413, false, WORDS },
+		{ "GET /" ECHO " HTTP/1.0|Content-Length: 1|Connection: keep-alive|",
+		    413, false, WORDS },
+		{ "GET / HTTP/1.1|Content-Length: 1|" UPGRADE VERSION KEY, 413, false, WORDS }
+	};
+	struct scene *scene = scene_new(&usual, false);
+
+	for (size_t i = 0; i < COUNT(cases); i++)
+		CHECK(answered(scene, &cases[i]));
+	scene_free(scene);
+}
+
+static void refusals(void)
+{
+	static const int statuses[] = { 400, 408, 413, 431, 503, 505 };
+	struct scene *scene = scene_new(&usual, false);
+
+	for (size_t i = 0; i < COUNT(statuses); i++) {
+		memset(&scene->answer, 0x5a, sizeof scene->answer);
+		site_refuse(statuses[i], &scene->answer);
+		CHECK(answer_sound(&scene->answer));
+		CHECK(scene->answer.status == statuses[i] && !scene->answer.keep_alive);
+		CHECK(body_is(scene, WORDS));
+		CHECK(says(scene, "Retry-After: 60") == (statuses[i] == 503));
+	}
+	scene_free(scene);
+}
+
+/* -- the handshake ---------------------------------------------------------------------- */
+
+static void upgrades(void)
+{
+	static const struct expected cases[] = {
+		{ "GET / HTTP/1.1|" UPGRADE VERSION KEY, 101, true, NONE },
+		{ "GET /stats HTTP/1.1|" UPGRADE VERSION KEY, 101, true, NONE },
+		{ "GET /" ECHO "/announce?x=y HTTP/1.1|" UPGRADE VERSION KEY, 101, true, NONE },
+		{ "GET ws://a/ HTTP/1.1|" UPGRADE VERSION KEY, 101, true, NONE },
+		{ "GET / HTTP/1.1|connection: keep-alive, upgrade|upgrade: WebSocket|" VERSION KEY,
+		    101, true, NONE },
+		{ "GET / HTTP/1.1|Connection: close, Upgrade|Upgrade: websocket|" VERSION KEY,
+		    101, true, NONE },
+		{ "GET / HTTP/1.1|Accept: text/html|Origin: https://" ECHO "|" UPGRADE VERSION KEY
+		    "Sec-WebSocket-Extensions: permessage-deflate|"
+		    "Sec-WebSocket-Protocol: " ECHO "|", 101, true, NONE }
+	};
+	static const struct site bare = { .stats = false };
+	struct scene *scene = scene_new(&usual, false);
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		scene->site = i % 2 == 0 ? &usual : &bare;
+		CHECK(answered(scene, &cases[i]));
+		CHECK(strcmp(scene->answer.headers, "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+		    "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n") == 0);
+	}
+	scene_free(scene);
+}
+
+/* Another version, a proxy that took the upgrade away, HTTP/1.0 and HEAD: what it takes is said. */
+static void upgrade_required(void)
+{
+	static const struct expected cases[] = {
+		{ "GET / HTTP/1.1|" UPGRADE KEY, 426, true, WORDS },
+		{ "GET / HTTP/1.1|" UPGRADE KEY "Sec-WebSocket-Version: 8|", 426, true, WORDS },
+		{ "GET / HTTP/1.1|" UPGRADE KEY "Sec-WebSocket-Version: 130|", 426, true, WORDS },
+		{ "GET / HTTP/1.1|" UPGRADE KEY "Sec-WebSocket-Version: 1|", 426, true, WORDS },
+		{ "GET / HTTP/1.1|" UPGRADE KEY "Sec-WebSocket-Version: 8, 13|", 426, true, WORDS },
+		{ "GET / HTTP/1.1|" UPGRADE KEY "Sec-WebSocket-Version:|", 426, true, WORDS },
+		{ "GET / HTTP/1.1|" UPGRADE, 426, true, WORDS },
+		{ "GET / HTTP/1.1|" UPGRADE "Sec-WebSocket-Key: bad|", 426, true, WORDS },
+		{ "GET / HTTP/1.1|" VERSION KEY, 426, true, WORDS },
+		{ "GET /stats HTTP/1.1|" KEY, 426, true, WORDS },
+		{ "GET /stats.json HTTP/1.1|Accept: application/json|" KEY, 426, true, WORDS },
+		{ "GET /" ECHO " HTTP/1.1|Sec-WebSocket-Key: " ECHO "|", 426, true, WORDS },
+		{ "GET / HTTP/1.1|Sec-WebSocket-Key:|", 426, true, WORDS },
+		{ "GET / HTTP/1.1|Connection: close|" VERSION KEY, 426, false, WORDS },
+		{ "GET / HTTP/1.1|Connection: Upgrade|" VERSION KEY, 426, true, WORDS },
+		{ "GET / HTTP/1.1|Upgrade: websocket|" VERSION KEY, 426, true, WORDS },
+		{ "GET / HTTP/1.1|Connection: Upgrade|Upgrade: h2c|" VERSION KEY,
+		    426, true, WORDS },
+		{ "GET / HTTP/1.0|" UPGRADE VERSION KEY, 426, false, WORDS },
+		{ "HEAD / HTTP/1.1|" UPGRADE VERSION KEY, 426, true, WORDS }
+	};
+	struct scene *scene = scene_new(&usual, false);
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		CHECK(answered(scene, &cases[i]));
+		CHECK(says(scene, "Sec-WebSocket-Version: 13"));
+		CHECK(says(scene, "Upgrade: websocket") && says(scene, "Connection: Upgrade"));
+		CHECK(body_says(scene, "WebSocket") && body_says(scene, "proxy"));
+	}
+	scene_free(scene);
+}
+
+static void bad_keys(void)
+{
+	static const char *const keys[] = {
+		"", "Sec-WebSocket-Key:|", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ|",
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=|",
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZR==|",
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ===|",
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==, dGhlIHNhbXBsZSBub25jZQ==|",
+		"Sec-WebSocket-Key: !GhlIHNhbXBsZSBub25jZQ==|", "Sec-WebSocket-Key: " ECHO "|"
+	};
+	struct scene *scene = scene_new(&usual, false);
+	char head[300];
+
+	for (size_t i = 0; i < COUNT(keys); i++) {
+		snprintf(head, sizeof head, "GET / HTTP/1.1|" UPGRADE VERSION "%s", keys[i]);
+		CHECK(answered(scene, &(struct expected){ head, 400, false, WORDS }));
+		CHECK(scene->answer.headers[0] == '\0');
+	}
+	scene_free(scene);
+}
+
+/* No room: said to all but those whose request is wrong anyway. */
+static void full(void)
+{
+	static const struct expected cases[] = {
+		{ "GET / HTTP/1.1|" UPGRADE VERSION KEY, 503, false, WORDS },
+		{ "GET / HTTP/1.1|", 503, false, WORDS },
+		{ "HEAD / HTTP/1.1|", 503, false, WORDS },
+		{ "GET /stats.json HTTP/1.1|", 503, false, WORDS },
+		{ "GET /" ECHO " HTTP/1.1|", 503, false, WORDS }
+	};
+	static const struct expected wrong[] = {
+		{ "GET / HTTP/1.1|" UPGRADE KEY, 426, true, WORDS },
+		{ "GET / HTTP/1.1|" UPGRADE VERSION, 400, false, WORDS },
+		{ "POST / HTTP/1.1|", 405, true, WORDS },
+		{ "GET / HTTP/1.1|Content-Length: 1|", 413, false, WORDS }
+	};
+	struct scene *scene = scene_new(&usual, true);
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		CHECK(answered(scene, &cases[i]));
+		CHECK(strcmp(scene->answer.headers, "Retry-After: 60\r\n") == 0);
+		CHECK(body_says(scene, "full"));
+	}
+	for (size_t i = 0; i < COUNT(wrong); i++)
+		CHECK(answered(scene, &wrong[i]));
+	scene_free(scene);
+}
+
+int main(void)
+{
+	RUN(landing);
+	RUN(landing_of_others);
+	RUN(stats);
+	RUN(no_stats);
+	RUN(not_found);
+	RUN(methods);
+	RUN(bodies);
+	RUN(refusals);
+	RUN(upgrades);
+	RUN(upgrade_required);
+	RUN(bad_keys);
+	RUN(full);
+	return test_end();
+}
