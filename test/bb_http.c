@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 static const char get_stats[] = "GET /stats.json HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -375,6 +376,7 @@ static void http_lost_upgrade(void)
 			    "dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s",
 			    rests[j]));
 			CHECK_NUMBER(reply.status, 426);
+			CHECK(reply_says(&reply, "Upgrade", "websocket"));
 			CHECK(strstr(reply.body, "pgrade") != NULL ||
 			    strstr(reply.body, "roxy") != NULL);
 		}
@@ -420,6 +422,21 @@ static void http_targets(void)
 	CHECK_NUMBER(http_get(server, "*", "").status / 100, 4);
 }
 
+/* A client that has said all it wants to say still gets its answers. */
+static void http_half_closed(void)
+{
+	struct server *server = server_start(NULL);
+	struct client *client = client_connect(server);
+	int i, count = test_is_tiny() ? 1 : 100;
+
+	for (i = 0; i < count; i++)
+		client_print(client, "%s", get_stats);
+	CHECK(shutdown(client->fd, SHUT_WR) == 0);
+	for (i = 0; i < count; i++)
+		check_stats(client);
+	CHECK(client_ends(client, 2));
+}
+
 /* Clients that end halfway, at every byte of a request. */
 static void http_left(void)
 {
@@ -451,5 +468,6 @@ const struct bb_test bb_http[] = {
 	TEST(http_malformed, FITS, 0), TEST(http_malformed_bytes, FITS, 0),
 	TEST(http_smuggled_upgrade, FITS, 0), TEST(http_not_found, FITS, 0),
 	TEST(http_lost_upgrade, FITS, 0), TEST(http_landing, FITS, 0), TEST(http_index, FITS, 0),
-	TEST(http_targets, FITS, 0), TEST(http_left, FITS, 0), TESTS_END
+	TEST(http_targets, FITS, 0), TEST(http_half_closed, FITS, 0),
+	TEST(http_left, FITS, 0), TESTS_END
 };

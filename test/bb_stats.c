@@ -142,15 +142,19 @@ static void stats_page(void)
 {
 	struct server *server = server_start(NULL);
 	struct client *client = client_open(server);
+	struct id hash = id_hash();
 	struct reply reply;
+	int i;
 
-	JOIN(client, id_hash(), id_peer(), "");
+	for (i = 0; i < 11; i++)
+		JOIN(client, hash, id_peer(), "");
 	reply = http_get(server, "/stats", "Accept: text/html\r\n");
 	CHECK_NUMBER(reply.status, 200);
 	CHECK_CONTAINS(reply.body, "<title>");
 	CHECK(utf8_valid(reply.body, reply.len));
 	CHECK_CONTAINS(reply.body, "WebTorrent");
 	CHECK_CONTAINS(reply.body, "1.2");
+	CHECK_CONTAINS(strstr(reply.body, "WebTorrent"), ">11<");
 }
 
 static void stats_none(void)

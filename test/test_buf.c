@@ -104,6 +104,27 @@ static void reserve(void)
 	}
 }
 
+/* The room in a chain's last buffer is its own, whoever has taken all others. */
+static void own_room(void)
+{
+	struct buf_pool *pool = pool_new(8 * BUF_SIZE);
+	struct buf_chain output = { 0 }, input = { 0 };
+	static uint8_t bytes[8 * BUF_DATA];
+	uint32_t used = 0;
+
+	pattern(bytes, sizeof bytes, 3);
+	CHECK(buf_append(pool, &output, bytes, 10, BUF_OUTPUT));
+	CHECK(buf_append(pool, &input, bytes, 7 * BUF_DATA, BUF_INPUT));
+	CHECK(buf_pool_used(pool) == 8);
+	CHECK(buf_room(pool, &output, BUF_DATA - 10, BUF_OUTPUT));
+	CHECK(!buf_room(pool, &output, BUF_DATA - 9, BUF_OUTPUT));
+	CHECK(!buf_append(pool, &output, bytes + 10, BUF_DATA - 9, BUF_OUTPUT));
+	CHECK(buf_append(pool, &output, bytes + 10, BUF_DATA - 10, BUF_OUTPUT));
+	CHECK(holds(pool, &output, bytes, BUF_DATA, &used));
+	CHECK(holds(pool, &input, bytes, 7 * BUF_DATA, &used));
+	pool_free(pool, 8 * BUF_SIZE);
+}
+
 /* What buf_room says of a pool of 5 buffers holds for one append, and for two of as much in all. */
 static bool room_is_true(struct buf_pool *pool, size_t first, size_t more, size_t cut)
 {
@@ -310,6 +331,7 @@ int main(void)
 {
 	RUN(sizes);
 	RUN(reserve);
+	RUN(own_room);
 	RUN(room);
 	RUN(consumes);
 	RUN(pieces_at_most);

@@ -240,8 +240,8 @@ static struct stats_numbers some_numbers(const struct stats_clients *clients)
 {
 	return (struct stats_numbers){ .server = "uwt", .version = "4.0.0", .torrents = 101,
 		.peers = 202, .seeders_only = 303, .leechers_only = 404,
-		.seeders_and_leechers = 505, .ipv4 = 606, .ipv6 = 707, .memberships = 808, .connections = 4294967295,
-		.buffers_in_use = 909, .clients = clients };
+		.seeders_and_leechers = 505, .ipv4 = 606, .ipv6 = 707, .memberships = 808,
+		.connections = 4294967295, .buffers_in_use = 909, .clients = clients };
 }
 
 static void somebody(void)
@@ -347,7 +347,8 @@ static void hostile(void)
 		CHECK(renders_with(html[i], &numbers, "&lt;b&gt;&quot;&amp;&#39;.."));
 		CHECK(renders_with(html[i], &numbers, "&lt;!----&gt;."));
 		CHECK(times(text, "<b>") == 0 && times(text, "<img") == 0);
-		CHECK(times(text, "<!--") == 0 && times(text, "<scr") == 0 && times(text, "\"&'") == 0);
+		CHECK(times(text, "<!--") == 0 && times(text, "<scr") == 0);
+		CHECK(times(text, "\"&'") == 0);
 		CHECK(i != 0 || times(text, "</li>") == COUNT(ids));
 		free(text);
 	}

@@ -387,52 +387,54 @@ static void keep_alives(void)
 	world_free(world);
 }
 
+/* What is said, the answer, the warning. */
+static const char *const wrongs[][3] = {
+	{ "x", "{'failure reason':'invalid JSON'}", "invalid JSON" },
+	{ "[]", "{'failure reason':'invalid JSON'}", "invalid JSON" },
+	{ "{'action':'announce'", "{'failure reason':'invalid JSON'}", "invalid JSON" },
+	{ "{'action':'x'}", "{'failure reason':'invalid action in WS request: x'}",
+	    "invalid action in WS request: x" },
+	{ "{'action':['a'],'info_hash':'#A'}",
+	    "{'failure reason':'invalid action in WS request: [\\'a\\']','info_hash':'#A'}",
+	    "invalid action in WS request: [\\'a\\']" },
+	{ "{'info_hash':'#A','peer_id':'#a'}",
+	    "{'failure reason':'invalid action in WS request: undefined','info_hash':'#A'}",
+	    "invalid action in WS request: undefined" },
+	{ "{'action':'announce'}", "{'failure reason':'invalid info_hash'}",
+	    "invalid info_hash" },
+	{ "{'action':'announce','info_hash':'A','peer_id':'a'}",
+	    "{'failure reason':'invalid info_hash'}", "invalid info_hash" },
+	{ ANNOUNCE("A", "a", ",'peer_id':null"),
+	    "{'action':'announce','failure reason':'invalid peer_id','info_hash':'#A'}",
+	    "invalid peer_id" },
+	{ ANNOUNCE("A", "a", ",'answer':{}"), "{'action':'announce','failure reason':"
+	    "'invalid `to_peer_id` (required with `answer`)','info_hash':'#A'}",
+	    "invalid `to_peer_id` (required with `answer`)" },
+	{ "{'action':'scrape','info_hash':5}",
+	    "{'action':'scrape','failure reason':'invalid info_hash'}",
+	    "invalid info_hash" },
+	{ "{'action':'scrape','info_hash':['#A',5]}",
+	    "{'action':'scrape','failure reason':'invalid info_hash'}",
+	    "invalid info_hash" },
+	{ "{'action':'scrape'}",
+	    "{'action':'scrape','failure reason':'full scrape is not allowed'}",
+	    "full scrape is not allowed" },
+	{ "{'action':'scrape','info_hash':null}",
+	    "{'action':'scrape','failure reason':'full scrape is not allowed'}",
+	    "full scrape is not allowed" }
+};
+
 static void failures(void)
 {
-	static const char *const cases[][3] = {        /* what is said, the answer, the warning */
-		{ "x", "{'failure reason':'invalid JSON'}", "invalid JSON" },
-		{ "[]", "{'failure reason':'invalid JSON'}", "invalid JSON" },
-		{ "{'action':'announce'", "{'failure reason':'invalid JSON'}", "invalid JSON" },
-		{ "{'action':'x'}", "{'failure reason':'invalid action in WS request: x'}",
-		    "invalid action in WS request: x" },
-		{ "{'action':['a'],'info_hash':'#A'}",
-		    "{'failure reason':'invalid action in WS request: [\\'a\\']','info_hash':'#A'}",
-		    "invalid action in WS request: [\\'a\\']" },
-		{ "{'info_hash':'#A','peer_id':'#a'}",
-		    "{'failure reason':'invalid action in WS request: undefined','info_hash':'#A'}",
-		    "invalid action in WS request: undefined" },
-		{ "{'action':'announce'}", "{'failure reason':'invalid info_hash'}",
-		    "invalid info_hash" },
-		{ "{'action':'announce','info_hash':'A','peer_id':'a'}",
-		    "{'failure reason':'invalid info_hash'}", "invalid info_hash" },
-		{ ANNOUNCE("A", "a", ",'peer_id':null"),
-		    "{'action':'announce','failure reason':'invalid peer_id','info_hash':'#A'}",
-		    "invalid peer_id" },
-		{ ANNOUNCE("A", "a", ",'answer':{}"), "{'action':'announce','failure reason':"
-		    "'invalid `to_peer_id` (required with `answer`)','info_hash':'#A'}",
-		    "invalid `to_peer_id` (required with `answer`)" },
-		{ "{'action':'scrape','info_hash':5}",
-		    "{'action':'scrape','failure reason':'invalid info_hash'}",
-		    "invalid info_hash" },
-		{ "{'action':'scrape','info_hash':['#A',5]}",
-		    "{'action':'scrape','failure reason':'invalid info_hash'}",
-		    "invalid info_hash" },
-		{ "{'action':'scrape'}",
-		    "{'action':'scrape','failure reason':'full scrape is not allowed'}",
-		    "full scrape is not allowed" },
-		{ "{'action':'scrape','info_hash':null}",
-		    "{'action':'scrape','failure reason':'full scrape is not allowed'}",
-		    "full scrape is not allowed" }
-	};
 	struct world *world = world_new(usual_options());
 	char expected[400];
 
 	JOIN(2, "A", "b");
-	for (size_t i = 0; i < COUNT(cases); i++) {
-		say(world, 1, cases[i][0]);
-		snprintf(expected, sizeof expected, "1<%s\n", cases[i][1]);
+	for (size_t i = 0; i < COUNT(wrongs); i++) {
+		say(world, 1, wrongs[i][0]);
+		snprintf(expected, sizeof expected, "1<%s\n", wrongs[i][1]);
 		SENT(expected);
-		snprintf(expected, sizeof expected, "! %s\n", cases[i][2]);
+		snprintf(expected, sizeof expected, "! %s\n", wrongs[i][2]);
 		TOLD(expected);
 	}
 	CHECK(tracker_link_count(world->tracker, 1) == 0);
@@ -532,7 +534,8 @@ static void offers_to_many(void)
 {
 	static const struct { unsigned offers; const char *numwant; unsigned relayed; } cases[] = {
 		{ 1, "100", 1 }, { 10, "null", 10 }, { 20, "20", 20 }, { 25, "25", 20 },
-		{ 40, "-1", 20 }, { 10, "3", 3 }, { 10, "2.5", 2 }, { 30, "1e3", 20 }, { 10, "0.9", 0 }
+		{ 40, "-1", 20 }, { 10, "3", 3 }, { 10, "2.5", 2 }, { 30, "1e3", 20 },
+		{ 10, "0.9", 0 }
 	};
 	struct world *world = world_new(usual_options());
 	char message[8000], *at;
@@ -620,8 +623,7 @@ static void answers_unusable(void)
 		",'to_peer_id':'#a','offer_id':'x','answer':{}",
 		",'to_peer_id':'#a','offer_id':5,'answer':{'sdp':''}",
 		",'to_peer_id':'#a','answer':{'sdp':''}",
-		",'to_peer_id':'#a','offer_id':'x','answer':{'sdp':''},'answer':false,"
-		    "'event':'started'"
+		",'to_peer_id':'#a','offer_id':'x','answer':{'sdp':''},'answer':false"
 	};
 	struct world *world = world_new(usual_options());
 	char message[400];
@@ -1077,9 +1079,9 @@ static void scrape_all(void)
 		forget(world);
 		say(world, 2, "{'action':'scrape'}");
 		CHECK(world->sent.length - 3 <= limit);         /* without link and newline */
-		at = expected + sprintf(expected, "2<{\"action\":\"scrape\",\"files\":{");
-		for (const char *found = world->sent.text; (found = strstr(found, ":{\"c")); found++)
+		for (at = world->sent.text; (at = strstr(at, ":{\"c")) != NULL; at++)
 			count++;
+		at = expected + sprintf(expected, "2<{\"action\":\"scrape\",\"files\":{");
 		for (unsigned i = 0; i < count; i++) {
 			at += sprintf(at, "%s", i == 0 ? "" : ",");
 			at += sprintf(at, file, i);
@@ -1171,7 +1173,20 @@ static unsigned members_scraped(struct world *world)
 	return members;
 }
 
-/* Everything at random in small tables: the counts agree, and starts and stops even out. */
+static void counts_agree(struct world *world)
+{
+	const struct swarm_totals *totals = tracker_totals(world->tracker);
+	uint32_t members = 0;
+
+	for (uint32_t link = 1; link <= LINKS; link++)
+		members += tracker_link_count(world->tracker, link);
+	CHECK(members == totals->members && totals->members <= 60 && totals->torrents <= 5);
+	CHECK(totals->peers <= totals->members && totals->peers == totals->seeders_only +
+	    totals->leechers_only + totals->seeders_and_leechers);
+	CHECK(totals->ipv4 == totals->peers && members_scraped(world) == members);
+}
+
+/* Everything at random in small tables. */
 static void at_random(void)
 {
 	static const char *const more[] = {
@@ -1189,8 +1204,7 @@ static void at_random(void)
 	options.full_scrape = true;
 	world = world_new(options);
 	for (int step = 0; step < 40000; step++) {
-		const struct swarm_totals *totals = tracker_totals(world->tracker);
-		uint32_t word, link, members = 0;
+		uint32_t word, link;
 
 		random = random * 6364136223846793005u + 1442695040888963407u;
 		word = (uint32_t)(random >> 32);
@@ -1205,14 +1219,8 @@ static void at_random(void)
 		say(world, link, message);
 		tracker_expire(world->tracker, world->now);
 		forget(world);
-		if (step % 16 != 0)
-			continue;
-		for (link = 1; link <= LINKS; link++)
-			members += tracker_link_count(world->tracker, link);
-		CHECK(members == totals->members && totals->members <= 60 && totals->torrents <= 5);
-		CHECK(totals->peers <= totals->members && totals->peers == totals->seeders_only +
-		    totals->leechers_only + totals->seeders_and_leechers);
-		CHECK(totals->ipv4 == totals->peers && members_scraped(world) == members);
+		if (step % 16 == 0)
+			counts_agree(world);
 	}
 	world_free(world);
 }
