@@ -20,6 +20,7 @@
 #define SPARE_CONNS 16          /* beyond the limit: to tell newcomers that it is full */
 #define SPARE_DESCRIPTORS (SPARE_CONNS + LISTEN_MAX + 16)
 #define ACCEPT_PAUSE 100        /* ms without accepting when the system has no descriptor left */
+#define ENTRIES_MIN 16          /* of a table, however little memory there is */
 #define BUFFER_MEMORY_MIN (64 * 1024)
 #define BUFFER_MEMORY_MAX (256 * 1024 * 1024)
 
@@ -151,14 +152,24 @@ uint64_t uwt_options_memory(const struct uwt_options *options)
 	return ends[PART_POOL] + poll_memory((int)options->max_connections + SPARE_DESCRIPTORS);
 }
 
-/* What one more connection with one peer in a torrent of its own costs. */
-static uint64_t memory_per_peer(const struct uwt_options *options)
+/* What a server costs with tables of so many entries each, without the pool. */
+static uint64_t memory_of_tables(const struct uwt_options *options, uint32_t entries)
 {
-	struct uwt_options many = *options;
+	struct uwt_options sized = *options;
 
-	many.buffer_memory = BUF_SIZE;
-	many.max_connections = many.max_peers = many.max_torrents = UWT_TABLE_MAX;
-	return uwt_options_memory(&many) / UWT_TABLE_MAX + 1;
+	sized.buffer_memory = 0;
+	sized.max_connections = sized.max_peers = sized.max_torrents = entries;
+	return uwt_options_memory(&sized);
+}
+
+/* The largest tables that fit into so much memory. */
+static uint64_t entries_in(const struct uwt_options *options, uint64_t memory)
+{
+	uint64_t fixed = memory_of_tables(options, 1);
+	uint64_t each = (memory_of_tables(options, UWT_TABLE_MAX) - fixed) / UWT_TABLE_MAX + 1;
+	uint64_t entries = memory > fixed ? (memory - fixed) / each : 0;
+
+	return entries > ENTRIES_MIN ? entries : ENTRIES_MIN;
 }
 
 static uint32_t lesser(uint64_t a, uint64_t b)
@@ -188,9 +199,7 @@ bool uwt_options_fit(struct uwt_options *options, uint64_t memory, uint32_t desc
 		if (pool > BUFFER_MEMORY_MAX)
 			pool = BUFFER_MEMORY_MAX;
 	}
-	entries = (memory > pool ? memory - pool : 0) / memory_per_peer(options);
-	if (entries < 16)
-		entries = 16;
+	entries = entries_in(options, memory > pool ? memory - pool : 0);
 	options->buffer_memory = pool;
 	if (options->max_connections == 0)
 		options->max_connections = lesser(entries, room);

@@ -198,6 +198,9 @@ static int run(struct options *options)
 		return fail(options, error);
 	}
 	signalled_server = server;
+	/* One that came before there was a server to wake. */
+	if (stops_asked > 0)
+		uwt_server_wake(server);
 	serve(server, &output);
 	signalled_server = NULL;
 	uwt_server_free(server);

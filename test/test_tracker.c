@@ -1203,7 +1203,7 @@ static void at_random(void)
 		.per_link = 6 };
 	options.full_scrape = true;
 	world = world_new(options);
-	for (int step = 0; step < 40000; step++) {
+	for (int step = 0; step < 25000; step++) {
 		uint32_t word, link;
 
 		random = random * 6364136223846793005u + 1442695040888963407u;
