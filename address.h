@@ -37,8 +37,8 @@ struct address address_of_socket(const struct sockaddr *socket_address);
 enum address_kind address_kind(const struct address *address);
 
 /*
- * Read an address as proxies write it: `192.0.2.1`, `2001:db8::1`, each with brackets and a
- * port allowed (`192.0.2.1:80`, `[2001:db8::1]`, `[2001:db8::1]:80`). False if it is none.
+ * Read an address as proxies write it: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`,
+ * `[2001:db8::1]`, `[2001:db8::1]:80`. False if it is none.
  */
 bool address_parse(const char *text, size_t length, struct address *address);
 

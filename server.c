@@ -410,6 +410,8 @@ bool uwt_server_listen(struct uwt_server *server, const char *const *addresses, 
 		if (!poll_add(server->poll, set->sockets[i].fd, TAG_LISTENER(i), POLL_READ)) {
 			snprintf(error, UWT_ERROR_MAX, "cannot watch a socket: %s",
 			    strerror(errno));
+			while (i > 0)
+				poll_remove(server->poll, set->sockets[--i].fd);
 			listen_close(set);
 			return false;
 		}

@@ -78,6 +78,7 @@ static void upgrade(const struct http_request *request, bool full, struct site_a
 		site_refuse(503, answer);
 	} else {
 		answer->status = 101;
+		answer->body = "";
 		answer->keep_alive = true;
 		add_headers(answer, "Upgrade: websocket\r\nConnection: Upgrade\r\n"
 		    "Sec-WebSocket-Accept: ");

@@ -165,6 +165,12 @@ static void reply(const struct tracker *tracker, const struct request *request)
 	emit_text(tracker, request->link, &text);
 }
 
+/* Rounded up, so that nothing ends before its time. */
+static uint32_t seconds(uint64_t ms)
+{
+	return (uint32_t)((ms + 999) / 1000);
+}
+
 /* -- memberships -------------------------------------------------------------------- */
 
 static void end_member(struct tracker *tracker, uint32_t member)
@@ -201,8 +207,7 @@ int64_t tracker_expire(struct tracker *tracker, uint64_t now)
 void tracker_pinged(struct tracker *tracker, uint32_t link, uint64_t now)
 {
 	if (swarm_link_count(tracker->swarm, link) == 1)
-		swarm_refresh(tracker->swarm, swarm_link_member(tracker->swarm, link),
-		    (uint32_t)(now / 1000));
+		swarm_refresh(tracker->swarm, swarm_link_member(tracker->swarm, link), seconds(now));
 }
 
 /* Ping all other links that are in the torrent under the sender's peer_id: the dead among them will
@@ -538,7 +543,7 @@ void tracker_message(struct tracker *tracker, uint32_t link, enum swarm_family f
     const char *text, size_t length, uint64_t now)
 {
 	struct request request = { .msg = &tracker->msg, .link = link, .family = family,
-		.now = (uint32_t)(now / 1000) };
+		.now = seconds(now) };
 
 	if (is_keep_alive(text, length))
 		return;

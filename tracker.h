@@ -39,7 +39,7 @@ struct tracker_sink {
 	/* An accepted announce, or the end of a membership. */
 	void (*event)(void *context, enum tracker_event event, const uint8_t *peer_id,
 	    const uint8_t *info_hash);
-	/* A peer did wrong; text is printable ASCII. */
+	/* A peer did wrong; text may hold any bytes but NUL. */
 	void (*warning)(void *context, const char *text);
 };
 
