@@ -57,6 +57,28 @@ static void limits_connections(void)
 	REPLY(newcomer, 0, 4, hash);
 }
 
+/* Newcomers to a full table that say nothing keep nobody from hearing that it is full. */
+static void limits_connections_crowd(void)
+{
+	struct server *server = server_start(OPTIONS("--max-connections", "2"));
+	struct client *clients[2];
+	struct id hash = id_hash(), ids[2] = { id_peer(), id_peer() };
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		clients[i] = client_open(server);
+		JOIN(clients[i], hash, ids[i], "");
+	}
+	for (i = 0; i < 60; i++)
+		(void)client_connect(server);
+	for (i = 0; i < 5; i++)
+		CHECK_NUMBER(shake_status(client_connect(server)), 503);
+	for (i = 0; i < 2; i++) {
+		client_announce(clients[i], hash, ids[i], "");
+		REPLY(clients[i], 0, 2, hash);
+	}
+}
+
 /* A connection that has never announced makes room, the oldest of them first. */
 static void limits_connections_idle(void)
 {
@@ -222,6 +244,62 @@ static void limits_deaf_pool(void)
 	server_turn(server);
 	CHECK(flood(server, sender, hash, id));
 	CHECK(client_ends(deaf, 3));
+}
+
+/* Does the server hold something that a socket did not take? If it does not tell: it may. */
+static bool output_waits(struct server *server, int sent)
+{
+	long used = server_stat(server, "buffersInUse");
+
+	return used > 30 || (used < 0 && sent > 50);
+}
+
+/* A peer that is slow, but within its cap, gets everything in the end, in order and whole. */
+static void limits_slow(void)
+{
+	struct server *server = server_start(NULL);
+	struct client *slow = client_try(server, AF_INET, 4096), *sender = client_open(server);
+	struct id hash = id_hash(), from = id_peer();
+	char *pad = text_repeat("0123456789abcdef", 256);
+	int round, i, sent;
+
+	CHECK(slow != NULL);
+	client_shake(slow, "");
+	JOIN(slow, hash, id_peer(), "");
+	for (round = 0; round < 3; round++) {
+		for (sent = 0; sent < 5000; sent++) {
+			if (sent % 5 == 0 && output_waits(server, sent))
+				break;
+			JOIN(sender, hash, from, format_text(",'offers':[{'offer':{'sdp':'%s'},"
+			    "'offer_id':'%d'}]", pad, sent));
+		}
+		CHECK(sent < 5000);
+		for (i = 0; i < sent; i++)
+			EXPECT(slow, "{'action':'announce','offer':{'sdp':'%s'},'offer_id':'%d',"
+			    "'peer_id':'%s','info_hash':'%s'}", pad, i, from.text, hash.text);
+		SILENT(slow);
+	}
+}
+
+/* The same for a browser: pages asked for at once and read later. */
+static void limits_slow_browser(void)
+{
+	static const char request[] = "GET / HTTP/1.1\r\n\r\n";
+	struct server *server = server_start(NULL);
+	struct client *slow = client_try(server, AF_INET, 4096);
+	int i, sent, waits = 0;
+	struct reply reply;
+
+	CHECK(slow != NULL);
+	for (sent = 0; sent < 3000 && waits < 3; sent++) {
+		client_write(slow, request, sizeof(request) - 1);
+		waits += sent % 5 == 4 && server_stat(server, "buffersInUse") != 0;
+	}
+	for (i = 0; i < sent; i++) {
+		reply = client_reply(slow);
+		CHECK_NUMBER(reply.status, 200);
+		CHECK(strncmp(reply.body, "<!", 2) == 0 && reply.body[reply.len - 1] == '\n');
+	}
 }
 
 /* It asks much and reads no answer. */
@@ -424,6 +502,8 @@ static void limits_descriptors_tables(void)
 
 const struct bb_test bb_limits[] = {
 	TEST(limits_connections, FITS, 0), TEST(limits_connections_idle, FITS, 0),
+	TEST(limits_connections_crowd, FITS, 0), TEST(limits_slow, LARGE, 0),
+	TEST(limits_slow_browser, LARGE, 0),
 	TEST(limits_peers, FITS, 0), TEST(limits_torrents, FITS, 0), TEST(limits_again, FITS, 0),
 	TEST(limits_deaf, FITS, 0), TEST(limits_deaf_pool, FITS, 0),
 	TEST(limits_deaf_scraper, LARGE, 0), TEST(limits_deaf_browser, LARGE, 0),
