@@ -62,14 +62,24 @@ static size_t tail_room(const struct buf_pool *pool, const struct buf_chain *cha
 	return chain->tail == 0 ? 0 : (size_t)BUF_DATA - buf_seen(pool, chain->tail)->end;
 }
 
+/* How many buffers may be in use after an append. */
+static uint32_t pool_for(const struct buf_pool *pool, enum buf_use use)
+{
+	return pool->total - (use == BUF_OUTPUT ? (pool->total + 7) / 8 : 0);
+}
+
 bool buf_room(const struct buf_pool *pool, const struct buf_chain *chain, size_t more,
     enum buf_use use)
 {
 	size_t room = tail_room(pool, chain);
 	size_t needed = more <= room ? 0 : (more - room + BUF_DATA - 1) / BUF_DATA;
-	uint32_t kept = use == BUF_OUTPUT ? (pool->total + 7) / 8 : 0;
 
-	return needed == 0 || pool->used + needed + kept <= pool->total;
+	return needed == 0 || pool->used + needed <= pool_for(pool, use);
+}
+
+bool buf_fits(const struct buf_pool *pool, size_t length, enum buf_use use)
+{
+	return (length + BUF_DATA - 1) / BUF_DATA <= pool_for(pool, use);
 }
 
 static uint32_t buf_take(struct buf_pool *pool)

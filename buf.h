@@ -42,6 +42,9 @@ uint32_t buf_pool_total(const struct buf_pool *pool);
 bool buf_room(const struct buf_pool *pool, const struct buf_chain *chain, size_t more,
     enum buf_use use);
 
+/* Could a chain of so many bytes be kept if nobody else used the pool? */
+bool buf_fits(const struct buf_pool *pool, size_t length, enum buf_use use);
+
 /* Append bytes. Returns false, changing nothing, if the pool has no room. */
 bool buf_append(struct buf_pool *pool, struct buf_chain *chain, const void *data, size_t length,
     enum buf_use use);

@@ -97,12 +97,6 @@ static void head_done(struct uwt_server *server, uint32_t number, const char *he
 	}
 	conn->state = CONN_IDLE;
 	conn_time(server, number, TIMER_IDLE);
-	/* The next request waits until this one's answer is sent: its size is not the client's to
-	 * multiply. */
-	if (conn->out.length > 0) {
-		conn->flags |= CONN_PAUSED;
-		conn_interest(server, number);
-	}
 }
 
 /* Use bytes of a request's head. Returns how many were used. */
@@ -324,6 +318,10 @@ static void conn_input(struct uwt_server *server, uint32_t number, uint8_t *data
 			return;
 		data += used;
 		length -= used;
+		/* The next request waits for a further turn, and until this answer is sent: neither
+		 * the work nor the bytes of answers are the client's to multiply. */
+		if (conn->state == CONN_IDLE && (length > 0 || conn->out.length > 0))
+			conn_pause(server, number);
 	}
 	if (length > 0 && !conn_keep(server, number, &conn->raw, data, length))
 		conn_doom(server, number);

@@ -103,6 +103,9 @@ void conn_doom(struct uwt_server *server, uint32_t number);
 void conns_leave(struct uwt_server *server);
 void conns_reap(struct uwt_server *server);
 
+/* Read no more until all output has been sent, and not before the next turn. */
+void conn_pause(struct uwt_server *server, uint32_t number);
+
 /* Send the output and then close; memberships end now. If the peer may still be sending
  * (at_once false), its bytes are thrown away until it closes too, or 5 s have passed. */
 void conn_end(struct uwt_server *server, uint32_t number, bool at_once);

@@ -10,6 +10,7 @@
 #include "text.h"
 
 #define PIECES_MAX 64           /* of one system call */
+#define SEND_PIECES_MAX 8       /* of one message, with its head */
 #define WARNING_MAX 512
 
 /* -- telling the program -------------------------------------------------------------- */
@@ -36,15 +37,27 @@ void conn_warn(const struct uwt_server *server, const char *text)
 
 /* -- ends ----------------------------------------------------------------------------- */
 
-void conn_hold(struct uwt_server *server, uint32_t number)
+static size_t bytes_held(const struct conn *conn)
 {
-	struct conn *conn = &server->conns.at[number];
-	uint32_t bytes = conn->raw.length + conn->message.length + conn->out.length;
-	uint32_t buffers = (bytes + BUF_DATA - 1) / BUF_DATA;
+	return (size_t)conn->raw.length + conn->message.length + conn->out.length;
+}
+
+/* In which list of holders does so much belong? */
+static uint8_t hold_of(size_t bytes)
+{
+	size_t buffers = (bytes + BUF_DATA - 1) / BUF_DATA;
 	uint8_t hold = 0;
 
 	while (hold < HOLDS && buffers >> hold != 0)
 		hold++;
+	return hold;
+}
+
+void conn_hold(struct uwt_server *server, uint32_t number)
+{
+	struct conn *conn = &server->conns.at[number];
+	uint8_t hold = hold_of(bytes_held(conn));
+
 	if (hold == conn->hold)
 		return;
 	if (conn->hold != 0)
@@ -118,6 +131,12 @@ static void dirty_join(struct uwt_server *server, uint32_t number)
 	conn->flags |= CONN_DIRTY;
 	conn->next_dirty = server->dirty;
 	server->dirty = number;
+}
+
+void conn_pause(struct uwt_server *server, uint32_t number)
+{
+	server->conns.at[number].flags |= CONN_PAUSED;
+	dirty_join(server, number);
 }
 
 void conn_end(struct uwt_server *server, uint32_t number, bool at_once)
@@ -198,6 +217,7 @@ static bool chain_send(struct uwt_server *server, struct conn *conn)
 static void conn_flush(struct uwt_server *server, uint32_t number)
 {
 	struct conn *conn = &server->conns.at[number];
+	size_t before = conn->out.length;
 	bool stalled;
 
 	if (conn->state == CONN_FREE || conn->state == CONN_DOOMED)
@@ -207,7 +227,11 @@ static void conn_flush(struct uwt_server *server, uint32_t number)
 		return;
 	}
 	conn_hold(server, number);
-	stalled = conn->out.length > 0;
+	/* Who reads, however slowly, is still there: an answer takes the time that it takes. */
+	if (conn->out.length < before && (conn->state == CONN_IDLE || conn->state == CONN_CLOSING))
+		conn_time(server, number, conn->timer);
+	/* One that is paused goes on from an event of its own, never from within a flush. */
+	stalled = conn->out.length > 0 || (conn->flags & CONN_PAUSED && takes_output(conn));
 	if (stalled != ((conn->flags & CONN_STALLED) != 0)) {
 		conn->flags ^= CONN_STALLED;
 		conn_interest(server, number);
@@ -240,19 +264,22 @@ void conn_writable(struct uwt_server *server, uint32_t number)
 
 	if (!(conn->flags & CONN_STALLED))
 		return;
+	tell_turn(server);
 	conn_flush(server, number);
-	if (!(conn->flags & CONN_STALLED) && conn->flags & CONN_PAUSED && takes_output(conn))
+	if (conn->out.length == 0 && conn->flags & CONN_PAUSED && takes_output(conn)) {
+		conn->flags &= (uint8_t)~CONN_STALLED;
 		conn_resume(server, number);
+	}
 }
 
 /* -- room ----------------------------------------------------------------------------- */
 
-/* End one of the largest holders of buffers. False if nobody holds any. */
-static bool shed_largest(struct uwt_server *server)
+/* End one of the largest holders of buffers, if it holds as much as `least` says. */
+static bool shed_largest(struct uwt_server *server, uint8_t least)
 {
 	int hold;
 
-	for (hold = HOLDS; hold > 0; hold--) {
+	for (hold = HOLDS; hold > 0 && hold >= least; hold--) {
 		if (server->holds[hold].first != 0) {
 			conn_doom(server, server->holds[hold].first);
 			return true;
@@ -261,16 +288,20 @@ static bool shed_largest(struct uwt_server *server)
 	return false;
 }
 
-/* See to it that a chain finds room for more bytes: first by sending what the turn has queued, then
- * at the cost of those who hold most. False if there is none. */
-static bool make_room(struct uwt_server *server, const struct buf_chain *chain, size_t more,
-    enum buf_use use)
+/* See to it that a chain of a connection finds room for more bytes: first by sending what the turn
+ * has queued, then at the cost of those who hold most. Who would hold more than anybody gets none. */
+static bool make_room(struct uwt_server *server, uint32_t number, const struct buf_chain *chain,
+    size_t more, enum buf_use use)
 {
+	size_t after = bytes_held(&server->conns.at[number]) + more;
+
 	if (buf_room(server->pool, chain, more, use))
 		return true;
+	if (!buf_fits(server->pool, chain->length + more, use))
+		return false;
 	conns_flush(server);
 	while (!buf_room(server->pool, chain, more, use)) {
-		if (!shed_largest(server))
+		if (!shed_largest(server, hold_of(after)))
 			return false;
 	}
 	return true;
@@ -279,7 +310,7 @@ static bool make_room(struct uwt_server *server, const struct buf_chain *chain, 
 bool conn_keep(struct uwt_server *server, uint32_t number, struct buf_chain *chain,
     const uint8_t *data, size_t length)
 {
-	bool kept = make_room(server, chain, length, BUF_INPUT) &&
+	bool kept = make_room(server, number, chain, length, BUF_INPUT) &&
 	    server->conns.at[number].state != CONN_DOOMED &&
 	    buf_append(server->pool, chain, data, length, BUF_INPUT);
 
@@ -296,8 +327,7 @@ static void conn_queued(struct uwt_server *server, uint32_t number)
 
 	/* An HTTP answer is sent before the next one is made, so it needs no cap. */
 	if (conn->out.length > OUT_MAX && conn->state == CONN_WEBSOCKET) {
-		if (!(conn->flags & CONN_STALLED))
-			tell_turn(server);
+		tell_turn(server);
 		conn_flush(server, number);
 		if (conn->out.length > OUT_MAX)
 			conn_doom(server, number);
@@ -308,20 +338,60 @@ static void conn_queued(struct uwt_server *server, uint32_t number)
 	}
 }
 
-bool conn_send(struct uwt_server *server, uint32_t number, const struct msg_slice *pieces,
-    size_t count)
+/* Send pieces at once, as far as the socket takes them. Returns how many bytes it took, -1 if the
+ * connection is broken. */
+static ssize_t pieces_send(struct uwt_server *server, uint32_t number,
+    const struct msg_slice *pieces, size_t count)
+{
+	struct iovec vector[SEND_PIECES_MAX];
+	size_t i;
+
+	tell_turn(server);
+	for (i = 0; i < count; i++)
+		vector[i] = (struct iovec){ (char *)(uintptr_t)pieces[i].text, pieces[i].len };
+	return socket_send(server->conns.at[number].fd, vector, (int)count);
+}
+
+/* Queue pieces but for their first `skip` bytes. */
+static bool pieces_queue(struct uwt_server *server, uint32_t number,
+    const struct msg_slice *pieces, size_t count, size_t skip)
 {
 	struct conn *conn = &server->conns.at[number];
 	size_t total = 0, i;
 
 	for (i = 0; i < count; i++)
 		total += pieces[i].len;
-	if (!takes_output(conn) || !make_room(server, &conn->out, total, BUF_OUTPUT) ||
-	    !takes_output(conn))
+	if (!make_room(server, number, &conn->out, total - skip, BUF_OUTPUT) || !takes_output(conn))
 		return false;
-	for (i = 0; i < count; i++)
-		buf_append(server->pool, &conn->out, pieces[i].text, pieces[i].len, BUF_OUTPUT);
+	for (i = 0; i < count; i++) {
+		size_t part = skip < pieces[i].len ? skip : pieces[i].len;
+
+		buf_append(server->pool, &conn->out, pieces[i].text + part, pieces[i].len - part,
+		    BUF_OUTPUT);
+		skip -= part;
+	}
 	conn_queued(server, number);
+	return true;
+}
+
+bool conn_send(struct uwt_server *server, uint32_t number, const struct msg_slice *pieces,
+    size_t count)
+{
+	struct conn *conn = &server->conns.at[number];
+	ssize_t sent;
+
+	if (!takes_output(conn))
+		return false;
+	if (pieces_queue(server, number, pieces, count, 0))
+		return true;
+	/* There is no room for it in the pool. Perhaps the socket has some. */
+	if (!takes_output(conn) || conn->out.length > 0)
+		return false;
+	sent = pieces_send(server, number, pieces, count);
+	if (sent == 0)
+		return false;
+	if (sent < 0 || !pieces_queue(server, number, pieces, count, (size_t)sent))
+		conn_doom(server, number);
 	return true;
 }
 
@@ -329,7 +399,7 @@ void conn_send_frame(struct uwt_server *server, uint32_t number, enum ws_opcode 
     const struct msg_slice *payload, size_t count)
 {
 	uint8_t head[WS_SERVER_HEAD_MAX];
-	struct msg_slice pieces[8];
+	struct msg_slice pieces[SEND_PIECES_MAX];
 	size_t total = 0, i;
 
 	for (i = 0; i < count; i++) {
@@ -367,26 +437,15 @@ void conn_send_answer(struct uwt_server *server, uint32_t number, const struct s
 	const struct http_response response = { .status = answer->status, .type = answer->type,
 		.length = answer->length, .keep_alive = answer->keep_alive, .minor = minor,
 		.headers = answer->headers };
-	struct msg_slice left[2] = { { head, http_response_head(&response, head) },
+	const struct msg_slice pieces[2] = { { head, http_response_head(&response, head) },
 		{ answer->body, with_body ? answer->length : 0 } };
-	struct iovec pieces[2];
 	ssize_t sent = 0;
-	size_t i;
 
 	/* What is not sent by now goes first. */
-	if (conn->out.length == 0) {
-		tell_turn(server);
-		for (i = 0; i < 2; i++)
-			pieces[i] = (struct iovec){ (char *)(uintptr_t)left[i].text, left[i].len };
-		sent = socket_send(conn->fd, pieces, left[1].len > 0 ? 2 : 1);
-	}
-	for (i = 0; i < 2 && sent >= 0; i++) {
-		size_t part = (size_t)sent < left[i].len ? (size_t)sent : left[i].len;
-
-		left[i] = (struct msg_slice){ left[i].text + part, left[i].len - part };
-		sent -= (ssize_t)part;
-	}
-	if (sent < 0 || (left[0].len + left[1].len > 0 && !conn_send(server, number, left, 2)))
+	if (conn->out.length == 0)
+		sent = pieces_send(server, number, pieces, pieces[1].len > 0 ? 2 : 1);
+	if (sent < 0 || ((size_t)sent < pieces[0].len + pieces[1].len &&
+	    !pieces_queue(server, number, pieces, 2, (size_t)sent)))
 		conn_doom(server, number);
 	if (!answer->keep_alive)
 		conn_end(server, number, false);

@@ -64,7 +64,7 @@ static bool output_write(struct output *output)
 	if (written > 0) {
 		output->start = (output->start + (size_t)written) % OUTPUT_SIZE;
 		output->length -= (size_t)written;
-	} else if (written < 0 && errno != EAGAIN && errno != EINTR) {
+	} else if (written < 0 && errno != EAGAIN && errno != EINTR && errno != ENOSPC) {
 		output->broken = true;
 		output->length = 0;
 	}
@@ -100,8 +100,9 @@ void output_flush(struct output *output)
 		output_confess(output);
 }
 
-void output_patience(struct output *output, uint32_t ms)
+void output_patience(struct output *output, uint32_t ms, const volatile sig_atomic_t *hurry)
 {
+	output->hurry = hurry;
 	output->drain_by = clock_ms() + ms;
 }
 
@@ -110,7 +111,7 @@ void output_drain(struct output *output)
 	uint64_t now;
 
 	output_flush(output);
-	while (output->length > 0 && (now = clock_ms()) < output->drain_by) {
+	while (output->length > 0 && (now = clock_ms()) < output->drain_by && *output->hurry <= 1) {
 		if (output_ready(output, (int)(output->drain_by - now)) && output_write(output))
 			output_confess(output);
 	}
@@ -118,7 +119,8 @@ void output_drain(struct output *output)
 
 static bool output_room(struct output *output, size_t length)
 {
-	if (OUTPUT_SIZE - output->length < length)
+	/* Once a line was dropped, those after it are until the next flush: trying each costs time. */
+	if (OUTPUT_SIZE - output->length < length && (output->dropped == 0 || output->drain_by != 0))
 		output_drain(output);
 	/* What came later must not stand before the word on what was dropped. */
 	output_confess(output);

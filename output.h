@@ -8,6 +8,7 @@
 #ifndef OUTPUT_H
 #define OUTPUT_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,6 +20,7 @@ struct output {
 	bool broken;            /* nobody reads any more: everything is thrown away */
 	uint64_t dropped;       /* lines, since the last one that found room */
 	uint64_t drain_by;      /* ms of CLOCK_MONOTONIC: until then, wait for room; 0: do not */
+	const volatile sig_atomic_t *hurry;     /* when this is over 1, wait no more */
 	size_t start;           /* of the bytes not written yet */
 	size_t length;
 	char ring[OUTPUT_SIZE];
@@ -33,8 +35,9 @@ void output_line(struct output *output, const char *first, const char *second);
 /* Write what can be written at once. */
 void output_flush(struct output *output);
 
-/* From now on lines wait for room instead of being dropped, for at most ms in all. */
-void output_patience(struct output *output, uint32_t ms);
+/* From now on lines wait for room instead of being dropped, for at most ms in all, and not when
+ * *hurry is over 1: signals count there. */
+void output_patience(struct output *output, uint32_t ms, const volatile sig_atomic_t *hurry);
 
 /* Write everything, waiting as long as output_patience said. */
 void output_drain(struct output *output);

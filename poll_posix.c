@@ -18,11 +18,14 @@ struct poll_set {
 	uint32_t *where;        /* by descriptor: its entry plus 1, 0 when not watched */
 };
 
+/* Up to where the tags are aligned. */
+#define SET_SIZE ((sizeof(struct poll_set) + 7) / 8 * 8)
+
 size_t poll_memory(int max_fd)
 {
 	size_t each = sizeof(struct pollfd) + sizeof(uint64_t) + sizeof(uint32_t);
 
-	return sizeof(struct poll_set) + (size_t)max_fd * each;
+	return SET_SIZE + (size_t)max_fd * each;
 }
 
 struct poll_set *poll_open(int max_fd)
@@ -34,7 +37,7 @@ struct poll_set *poll_open(int max_fd)
 		return NULL;
 	set->size = size;
 	set->max_fd = max_fd;
-	set->tags = (uint64_t *)(void *)(set + 1);
+	set->tags = (uint64_t *)(void *)((uint8_t *)set + SET_SIZE);
 	set->watched = (struct pollfd *)(void *)(set->tags + max_fd);
 	set->where = (uint32_t *)(void *)(set->watched + max_fd);
 	return set;

@@ -126,7 +126,7 @@ static size_t aligned(size_t size)
 enum part { PART_SERVER, PART_CONNS, PART_PAGE, PART_INPUT, PART_TRACKER, PART_POOL, PARTS };
 
 /* Where each part ends. */
-static void memory_plan(const struct uwt_options *options, size_t ends[PARTS])
+static void memory_plan(const struct uwt_options *options, uint64_t ends[PARTS])
 {
 	struct tracker_options tracker = tracker_options(options);
 	const size_t sizes[PARTS] = {
@@ -137,7 +137,7 @@ static void memory_plan(const struct uwt_options *options, size_t ends[PARTS])
 		[PART_TRACKER] = tracker_size(&tracker),
 		[PART_POOL] = buf_pool_size((size_t)options->buffer_memory)
 	};
-	size_t end = 0;
+	uint64_t end = 0;
 	int part;
 
 	for (part = 0; part < PARTS; part++)
@@ -146,7 +146,7 @@ static void memory_plan(const struct uwt_options *options, size_t ends[PARTS])
 
 uint64_t uwt_options_memory(const struct uwt_options *options)
 {
-	size_t ends[PARTS];
+	uint64_t ends[PARTS];
 
 	memory_plan(options, ends);
 	return ends[PART_POOL] + poll_memory((int)options->max_connections + SPARE_DESCRIPTORS);
@@ -226,7 +226,10 @@ static uint32_t sink_unanswered(void *context, uint32_t link)
 {
 	const struct uwt_server *server = context;
 
-	return server->conns.at[link].timer == TIMER_PINGED ? conn_age(server, link) :
+	const struct conn *conn = &server->conns.at[link];
+
+	/* While the ping itself may not have been sent, it cannot be answered. */
+	return conn->timer == TIMER_PINGED && conn->out.length == 0 ? conn_age(server, link) :
 	    TRACKER_NEVER;
 }
 
@@ -279,7 +282,7 @@ static bool open_wake(int wake[2])
 	return true;
 }
 
-static bool lay_out(struct uwt_server *server, uint8_t *memory, const size_t ends[PARTS])
+static bool lay_out(struct uwt_server *server, uint8_t *memory, const uint64_t ends[PARTS])
 {
 	const struct uwt_options *options = &server->options;
 	struct tracker_options tracker = tracker_options(options);
@@ -320,10 +323,13 @@ struct uwt_server *uwt_server_new(const struct uwt_options *options,
     char error[static UWT_ERROR_MAX])
 {
 	struct uwt_server *server;
-	size_t ends[PARTS];
+	uint64_t ends[PARTS];
 
 	memory_plan(options, ends);
-	server = pages_reserve(ends[PART_POOL]);
+	errno = ENOMEM;
+	/* On a machine of 32 bits the sum may be more than there are addresses. */
+	server = ends[PART_POOL] < SIZE_MAX / 2 && options->buffer_memory < SIZE_MAX / 2 ?
+	    pages_reserve((size_t)ends[PART_POOL]) : NULL;
 	if (server == NULL) {
 		snprintf(error, UWT_ERROR_MAX,
 		    "cannot reserve %llu MB of memory: %s; lower the limits",
@@ -331,7 +337,7 @@ struct uwt_server *uwt_server_new(const struct uwt_options *options,
 		return NULL;
 	}
 	server->options = *options;
-	server->memory_size = ends[PART_POOL];
+	server->memory_size = (size_t)ends[PART_POOL];
 	server->site = (struct site){ options->stats, options->landing, options->page,
 		options->page_size };
 	server->wake[0] = server->wake[1] = -1;
@@ -515,7 +521,14 @@ static void conn_overdue(struct uwt_server *server, uint32_t number)
 
 	if (conn->timer == TIMER_ALIVE) {
 		conn_ping(server, number);
-	} else if (conn->timer == TIMER_HEAD && conn->raw.length > 0) {
+		return;
+	}
+	/* What came in time may only not have been read, if a turn was long. */
+	if (!(conn->flags & CONN_PAUSED))
+		conn_readable(server, number);
+	if (conn->timer == TIMER_DOOMED || conn_age(server, number) < timer_limit[conn->timer])
+		return;
+	if (conn->timer == TIMER_HEAD && conn->raw.length > 0) {
 		site_refuse(408, &answer);
 		conn_send_answer(server, number, &answer, 1, true);
 	} else {
@@ -630,8 +643,10 @@ bool uwt_server_turn(struct uwt_server *server, int timeout)
 	count = poll_wait(server->poll, events, EVENTS_MAX, wait_limit(server, timeout, next));
 	read_clock(server);
 	dispatch(server, events, count);
-	if (server->closed && server->now >= server->close_by)
+	if (server->closed && server->now >= server->close_by) {
+		conns_flush(server);
 		each_conn(server, conn_doom);
+	}
 	conns_leave(server);
 	conns_flush(server);
 	conns_reap(server);

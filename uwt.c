@@ -177,7 +177,7 @@ static void serve(struct uwt_server *server, struct output *output)
 		output_flush(output);
 		if (stops_asked > 0 && !closing) {
 			closing = true;
-			output_patience(output, CLOSE_PATIENCE);
+			output_patience(output, CLOSE_PATIENCE, &stops_asked);
 			uwt_server_close(server, CLOSE_GRACE);
 		}
 	}

@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+static const volatile sig_atomic_t no_hurry;
+
 #include "../output.h"
 
 #define HEARD_MAX (4 * 1024 * 1024)
@@ -330,7 +332,7 @@ static void patience(void)
 	struct scene *scene = scene_new(PIPE);
 	pid_t child = reader_start(scene, 50, 20000);
 
-	output_patience(&scene->output, 5000);
+	output_patience(&scene->output, 5000, &no_hurry);
 	for (uint32_t i = 0; i < 20000; i++)
 		line_add(scene, i);
 	CHECK(scene->output.dropped == 0);
@@ -349,7 +351,7 @@ static void patience_ends(void)
 	for (uint32_t i = 0; i < 20000; i++)
 		line_add(scene, i);
 	CHECK(scene->output.dropped > 0);
-	output_patience(&scene->output, 60);
+	output_patience(&scene->output, 60, &no_hurry);
 	start = clock_ms();
 	output_drain(&scene->output);
 	CHECK(clock_ms() - start >= 60 && clock_ms() - start < 1000);
@@ -373,7 +375,7 @@ static void no_patience(void)
 	output_drain(&scene->output);
 	scene_read(scene, HEARD_MAX);
 	CHECK(heard(scene, "a\n"));
-	output_patience(&scene->output, 1);
+	output_patience(&scene->output, 1, &no_hurry);
 	pause_ms(3);
 	output_line(&scene->output, "b", "");
 	output_drain(&scene->output);
@@ -394,7 +396,7 @@ static void broken(void)
 		CHECK(scene->output.dropped > 0 && !scene->output.broken);
 		close(scene->reader);
 		scene->reader = -1;
-		output_patience(&scene->output, 60000);
+		output_patience(&scene->output, 60000, &no_hurry);
 		output_flush(&scene->output);
 		CHECK(scene->output.broken && scene->output.length == 0);
 		for (uint32_t i = 0; i < 5000; i++)
@@ -421,7 +423,7 @@ static void broken_in_wait(void)
 	}
 	close(scene->reader);
 	scene->reader = -1;
-	output_patience(&scene->output, 60000);
+	output_patience(&scene->output, 60000, &no_hurry);
 	for (uint32_t i = 0; i < 20000; i++)
 		line_add(scene, i);
 	output_drain(&scene->output);
