@@ -1,0 +1,207 @@
+/*
+ * What is tried. Each scenario gets t: { scope, browser, binary }, and throws
+ * when something is wrong.
+ */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { ProcessPeer, checkArrived, peer } from './peers.mjs'
+import { SIZE, check, sleep, start } from './scope.mjs'
+import { startTracker } from './tracker.mjs'
+
+const NAMES = { node: /webtorrent/i, chromium: /webtorrent/i, libtorrent: /libtorrent/i }
+const ALL_SEED = { peersLeecherOnly: 0, peersSeederAndLeecher: 0 }
+
+const newTracker = (t, ...options) => startTracker(t.scope, t.binary, options)
+
+const arrived = (done, file) => checkArrived(done, file, SIZE)
+
+/* One seeds, one leeches, both leave; /stats.json is right at every step. */
+async function transfer(t, seederKind, leecherKind) {
+	const tracker = await newTracker(t)
+	const file = await t.scope.file('one')
+	const seeder = await peer(t, seederKind, 'seed', tracker, file)
+	const hash = await seeder.hash()
+	await tracker.shows({ torrents: 1, activeTorrents: 1, peersAll: 1, peersSeederOnly: 1 })
+	const leecher = await peer(t, leecherKind, 'leech', tracker, hash)
+	await tracker.shows({ torrents: 1, peersAll: 2 })
+	arrived(await leecher.done(60_000), file)
+	const stats = await tracker.shows(
+		{ peersAll: 2, peersSeederOnly: 2, peersIPv4: 2, peersIPv6: 0, ...ALL_SEED })
+	for (const kind of [seederKind, leecherKind]) {
+		check(Object.keys(stats.clients).some(name => NAMES[kind].test(name)),
+			`${kind} is not in ${JSON.stringify(stats.clients)}`)
+	}
+	await seeder.leave()
+	await tracker.shows({ peersAll: 1, peersSeederOnly: 1 })
+	await leecher.leave()
+}
+
+const transferOf = (seederKind, leecherKind) => t => transfer(t, seederKind, leecherKind)
+
+/* Two pages with one of the libraries that use a tracker to meet. */
+async function meet(t, library) {
+	const tracker = await newTracker(t)
+	const file = await t.scope.file('one')
+	const first = await t.browser.page(t.scope)
+	await first.call(library, tracker.url('/'), file.url)
+	await tracker.shows({ activeTorrents: 1, peersAll: 1 })
+	const second = await t.browser.page(t.scope)
+	await second.call(library, tracker.url('/'))
+	await tracker.shows({ peersAll: 2 })
+	arrived(await second.has('done', 60_000), file)
+	for (const page of [first, second]) await page.checkIsolation(tracker)
+	await first.close()
+	await tracker.shows({ peersAll: 1 })
+	await second.close()
+}
+
+const meetWith = library => t => meet(t, library)
+
+/* Two chatters in Node. */
+async function bugout(t) {
+	const tracker = await newTracker(t)
+	const program = join(import.meta.dirname, 'bugout-peer.mjs')
+	const chatter = (path, text) =>
+		new ProcessPeer(t.scope, process.execPath, [program, tracker.url(path), text])
+	const [one, two] = [chatter('/1', 'from one'), chatter('/2', 'from two')]
+	await tracker.shows({ torrents: 1, peersAll: 2 })
+	check(await one.has('heard', 80_000) === 'from two', 'heard something else')
+	check(await two.has('heard', 80_000) === 'from one', 'heard something else')
+	await Promise.all([one.leave(), two.leave()])
+}
+
+async function landing(t) {
+	const program = join(import.meta.dirname, 'landing.mjs')
+	check(existsSync(program), 'there is no landing.mjs')
+	const tracker = await newTracker(t)
+	const lines = []
+	const child = start(process.execPath, [program, `http://127.0.0.1:${tracker.port}/`],
+		line => lines.push(line))
+	t.scope.defer(async () => child.kill('SIGKILL'))
+	const status = await child.ended
+	check(status === 0, `ended with ${status}: ${lines.join('; ')} ${child.errors}`)
+	check(/^[1-9]\d* passed, 0 failed$/.test(lines.at(-1)), `last line: ${lines.at(-1)}`)
+}
+
+/* One seeder, 10 leechers of all kinds at the same time. */
+async function swarm(t) {
+	const kinds = [
+		...Array(4).fill('libtorrent'),
+		...Array(4).fill('chromium'),
+		...Array(2).fill('node')
+	]
+	const tracker = await newTracker(t)
+	const file = await t.scope.file('one')
+	const seeder = await peer(t, 'chromium', 'seed', tracker, file)
+	const hash = await seeder.hash()
+	await tracker.shows({ peersSeederOnly: 1 })
+	const leechers = await Promise.all(kinds.map(kind => peer(t, kind, 'leech', tracker, hash)))
+	await tracker.shows({ torrents: 1, peersAll: 11 })
+	for (const done of await Promise.all(leechers.map(leecher => leecher.done(90_000)))) {
+		arrived(done, file)
+	}
+	await tracker.shows({ peersAll: 11, peersSeederOnly: 11, ...ALL_SEED })
+	await Promise.all([seeder, ...leechers].map(one => one.leave()))
+}
+
+/*
+ * No two of these can meet, as each is at a tracker of its own: so no other
+ * scenario is green for another reason than the tracker.
+ */
+async function apart(t) {
+	const file = await t.scope.file('one')
+	const everybody = []
+	const leechers = []
+	for (const kind of ['node', 'chromium', 'libtorrent']) {
+		const seeder = await peer(t, kind, 'seed', await newTracker(t), file)
+		const hash = await seeder.hash()
+		const leecher = await peer(t, kind, 'leech', await newTracker(t), hash)
+		everybody.push(seeder, leecher)
+		leechers.push(leecher)
+	}
+	for (const tracker of t.scope.trackers) await tracker.shows({ peersAll: 1 })
+	const never = leechers.map(leecher => leecher.done(20_000).then(() => true, () => false))
+	check(!(await Promise.all(never)).includes(true), 'a leecher was served all the same')
+	for (const tracker of t.scope.trackers) await tracker.shows({ peersAll: 1 })
+	await Promise.all(everybody.map(one => one.leave()))
+}
+
+/* The tracker's own view of one client: what it is told at each step. */
+async function announces(t) {
+	const tracker = await newTracker(t)
+	const child = start(process.execPath,
+		[join(import.meta.dirname, 'announcer.mjs'), String(tracker.port)], () => {})
+	t.scope.defer(async () => child.kill('SIGKILL'))
+	const status = await child.ended
+	check(status === 0, `ended with ${status}: ${child.errors}`)
+}
+
+/* A seeder, and a newcomer who gets its file. */
+async function serves(t, tracker, seeder, leecherKind, file) {
+	const leecher = await peer(t, leecherKind, 'leech', tracker, await seeder.hash())
+	arrived(await leecher.done(60_000), file)
+	await leecher.leave()
+}
+
+/* A newcomer to the room with trystero gets its file. */
+async function roomServes(t, tracker, file) {
+	const late = await t.browser.page(t.scope)
+	await late.call('trystero', tracker.url('/'))
+	arrived(await late.has('done', 60_000), file)
+	await late.checkIsolation(tracker)
+	await late.close()
+}
+
+/*
+ * The tracker dies and comes back on the same port: who was there comes back by
+ * itself, and can be found. libtorrent does not notice that the tracker was away;
+ * it comes back with its next announce, so that is made to be after 60 s.
+ */
+async function restart(t) {
+	const tracker = await newTracker(t, '--interval', '300000')
+	const forNode = await t.scope.file('node')
+	const forLibtorrent = await t.scope.file('libtorrent')
+	const forTrystero = await t.scope.file('trystero')
+	const node = await peer(t, 'node', 'seed', tracker, forNode)
+	const libtorrent = await peer(t, 'libtorrent', 'seed', tracker, forLibtorrent)
+	await Promise.all([node.hash(), libtorrent.hash()])
+	const [first, second] = [await t.browser.page(t.scope), await t.browser.page(t.scope)]
+	await first.call('trystero', tracker.url('/'), forTrystero.url)
+	await second.call('trystero', tracker.url('/'))
+	arrived(await second.has('done'), forTrystero)
+	await tracker.shows({ torrents: 3, peersAll: 4 })
+
+	await tracker.kill()
+	await sleep(1000)
+	await tracker.start()
+	await tracker.shows({ torrents: 2, peersAll: 3 }, 60_000)
+	await roomServes(t, tracker, forTrystero)
+	await serves(t, tracker, node, 'chromium', forNode)
+	await tracker.shows({ torrents: 3, peersAll: 4 }, 120_000)
+	await serves(t, tracker, libtorrent, 'libtorrent', forLibtorrent)
+
+	await Promise.all([node.leave(), libtorrent.leave(), first.close(), second.close()])
+}
+
+/*
+ * Those that mostly wait run beside the others, the rest a few at a time; the
+ * long ones come first. limit: seconds.
+ */
+export const scenarios = [
+	{ name: 'tracker killed and started again', run: restart, waits: true, limit: 200 },
+	{ name: 'nobody meets without a tracker in common', run: apart, waits: true, limit: 120 },
+	{ name: 'one seeder, 10 leechers', run: swarm, limit: 120 },
+	{ name: 'webtorrent in Node, with itself', run: transferOf('node', 'node') },
+	{ name: 'webtorrent, Node to Chromium', run: transferOf('node', 'chromium') },
+	{ name: 'webtorrent, Chromium to Node', run: transferOf('chromium', 'node') },
+	{ name: 'webtorrent in Chromium, with itself', run: transferOf('chromium', 'chromium') },
+	{ name: 'libtorrent with itself', run: transferOf('libtorrent', 'libtorrent') },
+	{ name: 'libtorrent to webtorrent in Chromium', run: transferOf('libtorrent', 'chromium') },
+	{ name: 'webtorrent in Node to libtorrent', run: transferOf('node', 'libtorrent') },
+	{ name: 'bittorrent-tracker: start, update, complete, stop, scrape', run: announces },
+	{ name: 'trystero in two pages', run: meetWith('trystero') },
+	{ name: 'p2pt in two pages', run: meetWith('p2pt') },
+	{ name: 'p2p-media-loader in two pages', run: meetWith('media') },
+	{ name: 'bugout in two Node processes', run: bugout },
+	{ name: 'landing page with itself', run: landing }
+]
