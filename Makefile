@@ -64,7 +64,7 @@ run:
 
 test:
 	sh contrib/deps build test
-	CC="$(CC)" POLL=$(POLL) sh test/run
+	CC="$(CC)" POLL=$(POLL) CPPFLAGS="$(CPPFLAGS)" LDFLAGS="$(LDFLAGS)" sh test/run
 
 test-clients: uwt
 	sh test/clients/run ./uwt

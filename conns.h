@@ -32,12 +32,12 @@ enum conn_state {
 #define CONN_PAUSED 4u      /* not read until its output is sent; what was read is in `raw` */
 #define CONN_FULL 8u        /* came when the table was full: only to be told so */
 #define CONN_AT_ONCE 16u    /* closing: no need to linger, the peer has said its last */
-#define CONN_YOUNG 32u      /* stands in a list of connections that have no membership */
+#define CONN_YOUNG 32u      /* stands in a list of those that make room when the table is full */
 
 /* The pairs of links by which a connection stands in lists: one list at a time by each. */
 enum conn_chain {
 	CHAIN_TIME,         /* by what it waits for, in order of time; or the doomed ones */
-	CHAIN_YOUNG,        /* those that have never announced, in order of coming */
+	CHAIN_YOUNG,        /* those that never had a membership, or are ending; in order of coming */
 	CHAIN_HOLD,         /* those that keep buffers over a turn, by how many */
 	CHAINS
 };

@@ -57,15 +57,21 @@ static struct stats_numbers count_all(const struct uwt_server *server)
 		.clients = tracker_clients(server->tracker) };
 }
 
+static void warn_status(const struct uwt_server *server, const char *what, int status)
+{
+	char memory[96];
+	struct text warning = TEXT_IN(memory);
+
+	text_add(&warning, what);
+	text_add(&warning, http_reason(status));
+	conn_warn(server, text_end(&warning));
+}
+
 static void refuse(struct uwt_server *server, uint32_t number, int status)
 {
 	struct site_answer answer;
-	char memory[64];
-	struct text warning = TEXT_IN(memory);
 
-	text_add(&warning, "bad HTTP request: ");
-	text_add(&warning, http_reason(status));
-	conn_warn(server, text_end(&warning));
+	warn_status(server, "bad HTTP request: ", status);
 	site_refuse(status, &answer);
 	conn_send_answer(server, number, &answer, 1, true);
 }
@@ -87,6 +93,8 @@ static void head_done(struct uwt_server *server, uint32_t number, const char *he
 	    &answer);
 	if (answer.status == 101)
 		believe_proxy(server, conn, &request);
+	else if (answer.status >= 400 && answer.status != 404)
+		warn_status(server, "HTTP request refused: ", answer.status);
 	conn_send_answer(server, number, &answer, request.minor, request.method != HTTP_HEAD);
 	if (conn->state != CONN_HEAD)
 		return;

@@ -28,7 +28,8 @@ struct listen_set {
 bool listen_open(struct listen_set *set, const char *const *addresses, size_t count, uint16_t port,
     uint16_t *bound, const char **single, char *error, size_t error_max);
 
-/* Is this `localhost`, or an address that read as text says where to listen? */
+/* Is this `localhost`, or an address that read as text says where to listen? The path of a unix
+ * socket may have about 100 bytes, less than sun_path has. */
 bool listen_address_valid(const char *address);
 
 /* Close all, and remove the files of unix sockets. */

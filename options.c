@@ -200,6 +200,7 @@ static bool add_host(const struct source *source, const struct option *option, c
 
 	if (!uwt_host_valid(value))
 		return refuse_option(source, option, value,
+		    strncmp(value, "unix:", 5) == 0 ? "the path is missing or too long" :
 		    "must be an IPv4 or IPv6 address, localhost or unix:PATH");
 	if (options->hosts_from_config && source->file == NULL)
 		options->host_count = 0;
@@ -326,7 +327,8 @@ static bool read_arguments(const struct source *source, int argc, char **argv)
 
 	while (at < argc) {
 		if (argv[at][0] != '-' || argv[at][1] == '\0')
-			return refuse(source, argv[at], NULL, "not an option; see --help");
+			return refuse(source, argv[at], NULL,
+			    "not an option; a value may need = before it; see --help");
 		used = argv[at][1] == '-' ? read_long(source, argv + at) :
 		    read_short(source, argv + at);
 		if (used == 0)

@@ -192,6 +192,12 @@ bool uwt_options_fit(struct uwt_options *options, uint64_t memory, uint32_t desc
 		    (unsigned long)descriptors, (unsigned long)room);
 		return false;
 	}
+	if (pool > memory && (options->max_connections == 0 || options->max_peers == 0 ||
+	    options->max_torrents == 0)) {
+		snprintf(error, UWT_ERROR_MAX, "--buffer-memory leaves no memory for the tables: lower "
+		    "it, or set --max-connections, --max-peers and --max-torrents");
+		return false;
+	}
 	if (pool == 0) {
 		pool = memory / 4;
 		if (pool < BUFFER_MEMORY_MIN)
@@ -638,7 +644,9 @@ bool uwt_server_turn(struct uwt_server *server, int timeout)
 
 	read_clock(server);
 	next = run_timers(server);
-	if (server->dirty != 0 || server->timers[TIMER_DOOMED].first != 0)
+	/* What the timers brought about is told and sent before waiting for anything else. */
+	conns_flush(server);
+	if (server->timers[TIMER_DOOMED].first != 0)
 		timeout = 0;
 	count = poll_wait(server->poll, events, EVENTS_MAX, wait_limit(server, timeout, next));
 	read_clock(server);

@@ -33,13 +33,13 @@ struct uwt_callbacks {
 	    const uint8_t *info_hash);
 	/* A peer did wrong. The text is printable ASCII. */
 	void (*warning)(void *context, const char *text);
-	/* All of a turn's events have been told, and its replies are about to be sent. */
+	/* Something is about to be sent, and all that led to it has been told; often in a turn. */
 	void (*turn)(void *context);
 };
 
 struct uwt_options {
 	uint32_t interval;              /* ms between announces; WebSocket peers are told a fifth */
-	uint32_t max_connections;       /* 0 in these five: derived by uwt_options_fit */
+	uint32_t max_connections;       /* 0 in these four: derived by uwt_options_fit */
 	/* memberships: peers, counted in each torrent and connection */
 	uint32_t max_peers;
 	uint32_t max_torrents;

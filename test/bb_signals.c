@@ -2,7 +2,17 @@
 #include "harness.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/wait.h>
+
+/* How long the program may take to end. A sanitized one looks for leaks before it does, which is not
+ * its own time: the one who runs it says how long that may take. */
+static double end_seconds(void)
+{
+	const char *more = getenv("LEAK_CHECK_SECONDS");
+
+	return more != NULL ? 1 + strtod(more, NULL) : 1;
+}
 
 static void end_by(int number)
 {
@@ -24,7 +34,7 @@ static void end_by(int number)
 		CLOSED(clients[i], 1001);
 	CHECK(client_ends(page, 2));
 	CHECK(server_wait(server, 2, true));
-	CHECK_BETWEEN(time_now() - before, 0, 1);
+	CHECK_BETWEEN(time_now() - before, 0, end_seconds());
 	CHECK(WIFEXITED(server->status));
 	CHECK_NUMBER(WEXITSTATUS(server->status), 0);
 }
@@ -51,7 +61,7 @@ static void signals_idle(void)
 		before = time_now();
 		CHECK(kill(server->pid, numbers[i]) == 0);
 		CHECK(server_wait(server, 2, true));
-		CHECK_BETWEEN(time_now() - before, 0, 1);
+		CHECK_BETWEEN(time_now() - before, 0, end_seconds());
 		CHECK(WIFEXITED(server->status) && WEXITSTATUS(server->status) == 0);
 	}
 }

@@ -25,13 +25,5 @@ bugout.on('message', (address, message) => {
 	process.stdout.write(JSON.stringify({ heard: message.text }) + '\n')
 })
 
-/*
- * When the connection fails, for reasons of the client, the two would not be
- * introduced again before the interval is over.
- */
-setInterval(() => {
-	if (bugout.torrent.numPeers === 0) bugout.torrent.discovery.tracker.update()
-}, 15_000 + 10_000 * Math.random())
-
 process.stdin.resume()
 process.stdin.on('end', () => bugout.destroy(() => process.exit(0)))

@@ -57,17 +57,30 @@ async function meet(t, library) {
 
 const meetWith = library => t => meet(t, library)
 
-/* Two chatters in Node. */
-async function bugout(t) {
-	const tracker = await newTracker(t)
+/* Two chatters in Node; gives whether they heard each other. */
+async function chat(t, tracker) {
 	const program = join(import.meta.dirname, 'bugout-peer.mjs')
 	const chatter = (path, text) =>
 		new ProcessPeer(t.scope, process.execPath, [program, tracker.url(path), text])
 	const [one, two] = [chatter('/1', 'from one'), chatter('/2', 'from two')]
 	await tracker.shows({ torrents: 1, peersAll: 2 })
-	check(await one.has('heard', 80_000) === 'from two', 'heard something else')
-	check(await two.has('heard', 80_000) === 'from one', 'heard something else')
+	const heard = await Promise.all([one, two].map(each =>
+		each.has('heard', 25_000).catch(() => undefined)))
 	await Promise.all([one.leave(), two.leave()])
+	await tracker.shows({ torrents: 0, peersAll: 0 })
+	return heard[0] === 'from two' && heard[1] === 'from one'
+}
+
+/*
+ * One in 25 of its connections fails, whatever the tracker, and it tries again
+ * only after the interval: so its users, here, start it again.
+ */
+async function bugout(t) {
+	const tracker = await newTracker(t)
+	for (let tries = 0; tries < 3; tries++) {
+		if (await chat(t, tracker)) return
+	}
+	throw new Error('they did not hear each other')
 }
 
 async function landing(t) {
@@ -202,6 +215,6 @@ export const scenarios = [
 	{ name: 'trystero in two pages', run: meetWith('trystero') },
 	{ name: 'p2pt in two pages', run: meetWith('p2pt') },
 	{ name: 'p2p-media-loader in two pages', run: meetWith('media') },
-	{ name: 'bugout in two Node processes', run: bugout },
+	{ name: 'bugout in two Node processes', run: bugout, limit: 120 },
 	{ name: 'landing page with itself', run: landing }
 ]
