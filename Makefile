@@ -1,11 +1,12 @@
 # uwt: a WebTorrent tracker
 #
-#   make            build ./uwt; needs a C compiler and jsmn.h, nothing is installed
+#   make            build ./uwt; needs a C compiler, jsmn.h and BearSSL, and installs nothing
 #   make run        install what is missing, build, start on port 8000
 #   make test       install what is missing, build and run the tests (under a minute)
 #   make test-clients   the same with real clients: browsers, WebTorrent, libtorrent
 #   make install    to PREFIX; make uninstall; make dist; make clean
 #
+# TLS=no leaves TLS out, and with it BearSSL.
 # POLL chooses how readiness is found: epoll (the default on Linux) or posix (poll(2), elsewhere).
 
 PREFIX = /usr/local
@@ -16,21 +17,28 @@ SPEED = -O2
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 DEFINES = -D_DEFAULT_SOURCE
 POLL = auto
+TLS = yes
+TLS_OBJECTS_yes = keys.o tls.o
+TLS_OBJECTS_no = notls.o
+TLS_LIBRARIES_yes = -lbearssl
+TLS_LIBRARIES_no =
 VERSION = 4.0.0
 
-HEADERS = address.h buf.h conns.h file.h hash.h http.h inside.h listen.h machine.h msg.h options.h output.h \
-	pages.h peerid.h poll.h server.h sha1.h site.h stats.h swarm.h text.h tracker.h ws.h
+HEADERS = address.h buf.h conns.h file.h hash.h http.h inside.h keys.h listen.h machine.h msg.h options.h output.h \
+	pages.h peerid.h poll.h server.h sha1.h site.h stats.h swarm.h text.h tls.h tracker.h ws.h
 SOURCES = address.c buf.c conns.c file.c hash.c http.c inbound.c listen.c machine.c msg.c options.c output.c \
-	outbound.c pages.c peerid.c server.c sha1.c site.c stats.c swarm.c text.c tracker.c uwt.c ws.c
+	outbound.c pages.c peerid.c secure.c server.c sha1.c site.c stats.c swarm.c text.c tracker.c uwt.c ws.c
 OBJECTS = address.o buf.o conns.o file.o hash.o http.o inbound.o listen.o machine.o msg.o options.o output.o \
-	outbound.o pages.o peerid.o poll.o server.o sha1.o site.o stats.o swarm.o text.o tracker.o uwt.o ws.o
+	outbound.o pages.o peerid.o poll.o secure.o server.o sha1.o site.o stats.o swarm.o text.o tracker.o uwt.o ws.o \
+	$(TLS_OBJECTS_$(TLS))
+LIBRARIES = $(TLS_LIBRARIES_$(TLS))
 
 all: uwt
 
 COMPILE = $(CC) -std=c11 $(DEFINES) $(WARNINGS) $(CPPFLAGS) $(CFLAGS)
 
 uwt: $(OBJECTS)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBRARIES)
 
 .SUFFIXES: .c .o
 .c.o:
@@ -41,6 +49,8 @@ buf.o: buf.c
 	$(COMPILE) $(SPEED) -c -o $@ buf.c
 hash.o: hash.c
 	$(COMPILE) $(SPEED) -c -o $@ hash.c
+tls.o: tls.c
+	$(COMPILE) $(SPEED) -c -o $@ tls.c
 ws.o: ws.c
 	$(COMPILE) $(SPEED) -c -o $@ ws.c
 
@@ -64,7 +74,7 @@ run:
 
 test:
 	sh contrib/deps build test
-	CC="$(CC)" POLL=$(POLL) CPPFLAGS="$(CPPFLAGS)" LDFLAGS="$(LDFLAGS)" sh test/run
+	CC="$(CC)" POLL=$(POLL) TLS=$(TLS) CPPFLAGS="$(CPPFLAGS)" LDFLAGS="$(LDFLAGS)" sh test/run
 
 test-clients: uwt
 	sh test/clients/run ./uwt

@@ -167,6 +167,13 @@ bool address_in(const struct address *address, const struct address_ranges *rang
 	return false;
 }
 
+bool address_is_loopback(const struct address *address)
+{
+	struct address_ranges loopback;
+
+	return address_ranges_parse("127.0.0.0/8,::1", &loopback) && address_in(address, &loopback);
+}
+
 void address_ranges_private(struct address_ranges *ranges)
 {
 	address_ranges_parse("127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7,"

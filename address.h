@@ -48,6 +48,8 @@ bool address_ranges_parse(const char *text, struct address_ranges *ranges);
 
 bool address_in(const struct address *address, const struct address_ranges *ranges);
 
+bool address_is_loopback(const struct address *address);
+
 /* Loopback (127.0.0.0/8, ::1), private (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fc00::/7), and
  * link-local (169.254.0.0/16, fe80::/10) ranges. */
 void address_ranges_private(struct address_ranges *ranges);

@@ -33,6 +33,8 @@ enum conn_state {
 #define CONN_FULL 8u        /* came when the table was full: only to be told so */
 #define CONN_AT_ONCE 16u    /* closing: no need to linger, the peer has said its last */
 #define CONN_YOUNG 32u      /* stands in a list of those that make room when the table is full */
+#define CONN_TLS 64u        /* speaks TLS: `raw` and `out` are plaintext, see secure.c */
+#define CONN_SECURED 128u   /* its handshake is over */
 
 /* The pairs of links by which a connection stands in lists: one list at a time by each. */
 enum conn_chain {

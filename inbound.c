@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "text.h"
 
@@ -48,13 +49,23 @@ static struct stats_numbers count_all(const struct uwt_server *server)
 {
 	const struct swarm_totals *totals = tracker_totals(server->tracker);
 
-	return (struct stats_numbers){ .server = "uwt", .version = UWT_VERSION,
+	struct stats_numbers numbers = { .server = "uwt", .version = UWT_VERSION,
 		.torrents = totals->torrents, .peers = totals->peers,
 		.seeders_only = totals->seeders_only, .leechers_only = totals->leechers_only,
 		.seeders_and_leechers = totals->seeders_and_leechers,
 		.ipv4 = totals->ipv4, .ipv6 = totals->ipv6, .memberships = totals->members,
 		.connections = server->conns.live, .buffers_in_use = buf_pool_used(server->pool),
 		.clients = tracker_clients(server->tracker) };
+	const struct tls_totals *tls;
+
+	if (server->secure.tls == NULL)
+		return numbers;
+	tls = tls_totals(server->secure.tls);
+	numbers.tls = (struct stats_tls){ .on = true, .now = (int64_t)time(NULL),
+		.not_after = tls_not_after(server->secure.tls), .connections = tls->open,
+		.handshakes = tls->handshakes, .resumptions = tls->resumptions,
+		.failures = tls->failures };
+	return numbers;
 }
 
 static void warn_status(const struct uwt_server *server, const char *what, int status)
@@ -76,6 +87,15 @@ static void refuse(struct uwt_server *server, uint32_t number, int status)
 	conn_send_answer(server, number, &answer, 1, true);
 }
 
+static enum site_door door_of(const struct uwt_server *server, const struct conn *conn)
+{
+	if (conn->flags & CONN_FULL)
+		return SITE_FULL;
+	return server->options.tls_only && !(conn->flags & CONN_TLS) &&
+	    address_kind(&conn->address) != ADDRESS_UNIX && !address_is_loopback(&conn->address) ?
+	    SITE_TLS_ONLY : SITE_OPEN;
+}
+
 /* Answer one whole request. */
 static void head_done(struct uwt_server *server, uint32_t number, const char *head, size_t length)
 {
@@ -89,7 +109,7 @@ static void head_done(struct uwt_server *server, uint32_t number, const char *he
 		refuse(server, number, status);
 		return;
 	}
-	site_answer(&server->site, &request, &numbers, conn->flags & CONN_FULL, server->page,
+	site_answer(&server->site, &request, &numbers, door_of(server, conn), server->page,
 	    &answer);
 	if (answer.status == 101)
 		believe_proxy(server, conn, &request);
@@ -311,7 +331,7 @@ static size_t websocket_input(struct uwt_server *server, uint32_t number, uint8_
 
 /* -- reading -------------------------------------------------------------------------- */
 
-static void conn_input(struct uwt_server *server, uint32_t number, uint8_t *data, size_t length)
+void conn_input(struct uwt_server *server, uint32_t number, uint8_t *data, size_t length)
 {
 	struct conn *conn = &server->conns.at[number];
 
@@ -328,7 +348,7 @@ static void conn_input(struct uwt_server *server, uint32_t number, uint8_t *data
 		length -= used;
 		/* The next request waits for a further turn, and until this answer is sent: neither
 		 * the work nor the bytes of answers are the client's to multiply. */
-		if (conn->state == CONN_IDLE && (length > 0 || conn->out.length > 0))
+		if (conn->state == CONN_IDLE && (length > 0 || conn_unsent(server, number) > 0))
 			conn_pause(server, number);
 	}
 	if (length > 0 && !conn_keep(server, number, &conn->raw, data, length))
@@ -338,28 +358,38 @@ static void conn_input(struct uwt_server *server, uint32_t number, uint8_t *data
 void conn_resume(struct uwt_server *server, uint32_t number)
 {
 	struct conn *conn = &server->conns.at[number];
+	uint8_t *data = conn->flags & CONN_TLS ? server->secure.plain : server->input;
 	size_t length = conn->raw.length;
 
 	conn->flags &= (uint8_t)~CONN_PAUSED;
 	conn_interest(server, number);
-	buf_copy(server->pool, &conn->raw, server->input);
+	buf_copy(server->pool, &conn->raw, data);
 	buf_clear(server->pool, &conn->raw);
 	conn_hold(server, number);
-	conn_input(server, number, server->input, length);
+	conn_input(server, number, data, length);
+	if (conn->flags & CONN_TLS)
+		secure_resume(server, number);
 }
 
-/* The peer has sent all it will. One that spoke HTTP may still wait for its answer. */
-static void input_ended(struct uwt_server *server, uint32_t number)
+/* One that spoke HTTP may still wait for its answer. */
+void conn_input_ended(struct uwt_server *server, uint32_t number)
 {
 	struct conn *conn = &server->conns.at[number];
 
-	if (conn->out.length == 0 || conn->state == CONN_WEBSOCKET) {
+	if (conn_unsent(server, number) == 0 || conn->state == CONN_WEBSOCKET) {
 		conn_doom(server, number);
 		return;
 	}
 	conn_end(server, number, true);
 	conn->flags |= CONN_PAUSED;
 	conn_interest(server, number);
+}
+
+/* Is this the first byte of a connection, and that of a TLS handshake? */
+static bool is_hello(const struct conn *conn, const uint8_t *data)
+{
+	return conn->state == CONN_HEAD && conn->raw.length == 0 && conn->find_state == 0 &&
+	    !(conn->flags & CONN_TLS) && data[0] == TLS_HANDSHAKE_BYTE;
 }
 
 void conn_readable(struct uwt_server *server, uint32_t number)
@@ -374,10 +404,15 @@ void conn_readable(struct uwt_server *server, uint32_t number)
 		return;
 	}
 	if (got == 0) {
-		input_ended(server, number);
+		conn_input_ended(server, number);
 		return;
 	}
 	if (conn->state == CONN_WEBSOCKET)
 		conn_time(server, number, TIMER_ALIVE);
-	conn_input(server, number, server->input, (size_t)got);
+	if (is_hello(conn, server->input) && !secure_begin(server, number))
+		return;
+	if (conn->flags & CONN_TLS)
+		secure_input(server, number, server->input, (size_t)got);
+	else
+		conn_input(server, number, server->input, (size_t)got);
 }

@@ -1,8 +1,9 @@
 /*
- * inside.h - what the three files of the server share; nobody else includes it.
+ * inside.h - what the four files of the server share; nobody else includes it.
  *
  *   server.c    the object, its listeners, its turn, its clocks
  *   inbound.c   bytes that come: request heads, frames, whole messages to the tracker
+ *   secure.c    TLS between the two and the socket
  *   outbound.c  bytes that go: what the tracker emits, what a turn sends; and how connections end
  *
  * A connection is named by its number in the table. It never goes away while something is done with
@@ -19,6 +20,7 @@
 #include "poll.h"
 #include "server.h"
 #include "site.h"
+#include "tls.h"
 #include "tracker.h"
 #include "ws.h"
 
@@ -31,6 +33,8 @@ enum timer {
 	TIMER_IDLE,             /* HTTP, between requests */
 	TIMER_ALIVE,            /* WebSocket: since it was last heard */
 	TIMER_PINGED,           /* WebSocket: since the ping that is not answered */
+	TIMER_QUEUED,           /* TLS: a whole record of a handshake waits for its turn */
+	TIMER_HANDSHAKE,        /* TLS: since the handshake's first step, or since it waited */
 	TIMER_ENDING,           /* closing */
 	TIMERS,
 	TIMER_DOOMED = TIMERS   /* not timed: gone at the end of the turn */
@@ -41,6 +45,26 @@ enum timer {
 enum young { YOUNG_WAITING, YOUNG_REFUSED, YOUNGS };
 
 #define HOLDS 20        /* lists of holders: list n has those of 2^(n-1) to 2^n - 1 buffers */
+
+#define SECURE_PLAIN_MAX 65536      /* bytes encrypted at a time */
+#define SECURE_CIPHER_MAX 81920     /* bytes that can become, or that a handshake's step sends */
+
+/* What a connection that speaks TLS has besides its struct conn. */
+struct secure_link {
+	struct buf_chain in;            /* of a record that is not whole, or that has to wait */
+	struct buf_chain out;           /* encrypted and not sent yet */
+	uint32_t need;                  /* bytes that `in` must have before it is looked at again */
+};
+
+struct secure {
+	struct tls *tls;                /* NULL: no TLS */
+	struct secure_link *links;      /* by number */
+	uint8_t *plain;                 /* a record's plaintext; older bytes are put before it */
+	uint8_t *cipher;                /* what is to be sent: SECURE_CIPHER_MAX bytes */
+	size_t length;                  /* bytes there */
+	bool overflow;
+	uint32_t spent;                 /* us of this turn that handshakes took */
+};
 
 struct uwt_server {
 	struct uwt_options options;
@@ -67,6 +91,7 @@ struct uwt_server {
 	struct tracker *tracker;
 	char *page;                     /* where statistics are rendered */
 	uint8_t *input;                 /* where recv writes; older bytes are put before it */
+	struct secure secure;
 };
 
 /* server.c */
@@ -86,10 +111,57 @@ void young_leave(struct uwt_server *server, uint32_t number);
 /* A connection can be read. */
 void conn_readable(struct uwt_server *server, uint32_t number);
 
+/* Use plaintext, before which there is room for what was read earlier. */
+void conn_input(struct uwt_server *server, uint32_t number, uint8_t *data, size_t length);
+
 /* All output has been sent: go on with what was read before. */
 void conn_resume(struct uwt_server *server, uint32_t number);
 
+/* secure.c */
+
+/* A TLS handshake is beginning. False if it is not spoken here: then the connection ends. */
+bool secure_begin(struct uwt_server *server, uint32_t number);
+
+/* Use what a socket gave; before data there is room. */
+void secure_input(struct uwt_server *server, uint32_t number, uint8_t *data, size_t length);
+
+/* Go on with records that were kept while the connection was paused. */
+void secure_resume(struct uwt_server *server, uint32_t number);
+
+/* Take steps of the handshakes that wait, as far as a turn has time for them. */
+void secure_run_queue(struct uwt_server *server);
+
+/* Send what the connection has to send, as far as its socket takes it. False if it is broken. */
+bool secure_flush(struct uwt_server *server, uint32_t number);
+
+/* Encrypt and send pieces at once, keeping what the socket does not take. Returns how many bytes
+ * they are, -1 if the connection is broken or there is no room. */
+ssize_t secure_send(struct uwt_server *server, uint32_t number, const struct msg_slice *pieces,
+    size_t count);
+
+/* Tell the peer that this is the end. */
+void secure_end(struct uwt_server *server, uint32_t number);
+
+/* Give back all that TLS holds for a connection. */
+void secure_forget(struct uwt_server *server, uint32_t number);
+
 /* outbound.c */
+
+/* Hand bytes to a socket. Returns how many it took, -1 if the connection is broken. */
+ssize_t socket_send(int fd, const struct iovec *pieces, int count);
+
+/* Send from a chain until it is empty or the socket takes no more. False if the connection is
+ * broken. */
+bool chain_send(struct uwt_server *server, int fd, struct buf_chain *chain);
+
+/* Let output be sent at the end of the turn. */
+void conn_dirty(struct uwt_server *server, uint32_t number);
+
+/* Bytes that wait to be sent. */
+size_t conn_unsent(const struct uwt_server *server, uint32_t number);
+
+/* The peer has sent all it will. */
+void conn_input_ended(struct uwt_server *server, uint32_t number);
 
 /* Tell the program that a peer did wrong; text may hold any bytes. */
 void conn_warn(const struct uwt_server *server, const char *text);

@@ -18,7 +18,8 @@ enum kind {
 	KIND_SIZE,          /* uint64_t, with K, M or G */
 	KIND_SIZE_32,       /* uint32_t, the same */
 	KIND_TEXT,          /* const char * */
-	KIND_HOST,
+	KIND_LIST,          /* struct option_list */
+	KIND_HOST,          /* the same, of addresses */
 	KIND_TRUST,         /* its value may be left out, and comes after `=` */
 	KIND_NOTHING        /* accepted for old scripts */
 };
@@ -39,12 +40,22 @@ struct option {
 static const struct option table[] = {
 	{ "port", 'p', KIND_PORT, "N", 0, 65535, AT(port), false,
 	    "port to listen on [8000]; 0: any free one" },
-	{ "host", 'H', KIND_HOST, "ADDR", 0, 0, 0, false,
+	{ "host", 'H', KIND_HOST, "ADDR", 0, 0, AT(hosts), false,
 	    "address to listen on [:: and 0.0.0.0]: IPv4, IPv6, localhost\n"
 	    "or unix:PATH; may be repeated" },
 	{ "interval", 0, KIND_NUMBER, "MS", 1000, 604800000, AT(server.interval), false,
 	    "time between two announces [600000]; WebSocket peers are\n"
 	    "told a fifth of it" },
+	{ "cert", 0, KIND_LIST, "FILE", 0, 0, AT(certificates), false,
+	    "certificate chain in PEM: speak TLS as well; may be repeated,\n"
+	    "each with its --key, to serve several names" },
+	{ "key", 0, KIND_LIST, "FILE", 0, 0, AT(keys), false, "private key of a --cert, in PEM" },
+	{ "tls-only", 0, KIND_FLAG, NULL, 0, 0, AT(server.tls_only), false,
+	    "turn plain connections away, but for loopback" },
+	{ "tls-sessions", 0, KIND_NUMBER, "N", 1, UWT_LIMIT_MAX, AT(server.tls_sessions), false,
+	    "TLS sessions remembered for quick reconnects" },
+	{ "max-handshakes", 0, KIND_NUMBER, "N", 1, 65536, AT(server.max_handshakes), false,
+	    "TLS handshakes at a time [512]" },
 	{ "trust-proxy", 0, KIND_TRUST, "CIDR,...", 0, 0, 0, false,
 	    "take peers' addresses from X-Forwarded-For or X-Real-IP, if\n"
 	    "they come from these [loopback, private, link-local]" },
@@ -194,20 +205,21 @@ static bool set_number(const struct source *source, const struct option *option,
 	return true;
 }
 
-static bool add_host(const struct source *source, const struct option *option, const char *value)
+static bool add_item(const struct source *source, const struct option *option, const char *value)
 {
-	struct options *options = source->options;
+	struct option_list *list =
+	    (struct option_list *)(void *)((char *)source->options + option->offset);
 
-	if (!uwt_host_valid(value))
+	if (option->kind == KIND_HOST && !uwt_host_valid(value))
 		return refuse_option(source, option, value,
 		    strncmp(value, "unix:", 5) == 0 ? "the path is missing or too long" :
 		    "must be an IPv4 or IPv6 address, localhost or unix:PATH");
-	if (options->hosts_from_config && source->file == NULL)
-		options->host_count = 0;
-	options->hosts_from_config = source->file != NULL;
-	if (options->host_count == OPTIONS_HOSTS_MAX)
-		return refuse_option(source, option, value, "too many addresses: at most 16");
-	options->hosts[options->host_count++] = value;
+	if (list->from_config && source->file == NULL)
+		list->count = 0;
+	list->from_config = source->file != NULL;
+	if (list->count == OPTIONS_LIST_MAX)
+		return refuse_option(source, option, value, "too many: at most 16");
+	list->items[list->count++] = value;
 	return true;
 }
 
@@ -243,8 +255,9 @@ static bool apply(const struct source *source, const struct option *option, cons
 	case KIND_TEXT:
 		memcpy(field, &value, sizeof value);
 		return true;
+	case KIND_LIST:
 	case KIND_HOST:
-		return add_host(source, option, value);
+		return add_item(source, option, value);
 	case KIND_TRUST:
 		return set_trust(source, option, value);
 	case KIND_NOTHING:
@@ -422,6 +435,23 @@ static void set_defaults(struct options *options)
 	uwt_options_init(&options->server);
 }
 
+/* What can be judged only once all options are known. */
+static bool check_tls(struct options *options, char *error)
+{
+	options->server.tls = options->certificates.count > 0;
+	if (options->certificates.count != options->keys.count)
+		snprintf(error, OPTIONS_ERROR_MAX,
+		    "--cert and --key: as many of one as of the other "
+		    "are needed");
+	else if (options->server.tls_only && !options->server.tls)
+		snprintf(error, OPTIONS_ERROR_MAX, "--tls-only: needs --cert and --key");
+	else if (options->server.tls && !uwt_has_tls())
+		snprintf(error, OPTIONS_ERROR_MAX, "--cert: this program was built without TLS");
+	else
+		return true;
+	return false;
+}
+
 bool options_read(struct options *options, int argc, char **argv,
     char error[static OPTIONS_ERROR_MAX])
 {
@@ -431,12 +461,15 @@ bool options_read(struct options *options, int argc, char **argv,
 	set_defaults(options);
 	if (!read_arguments(&arguments, argc, argv))
 		return false;
-	if (options->config == NULL || options->help || options->version)
+	if (options->help || options->version)
 		return true;
+	if (options->config == NULL)
+		return check_tls(options, error);
 	/* Once more, now upon what the file says. */
 	config.file = options->config;
 	set_defaults(options);
-	return read_config(&config) && read_arguments(&arguments, argc, argv);
+	return read_config(&config) && read_arguments(&arguments, argc, argv) &&
+	    check_tls(options, error);
 }
 
 void options_free(struct options *options)

@@ -12,19 +12,25 @@
 
 #include "server.h"
 
-#define OPTIONS_HOSTS_MAX 16
+#define OPTIONS_LIST_MAX 16
 #define OPTIONS_ERROR_MAX 512
+
+/* The values of an option that may be repeated. */
+struct option_list {
+	const char *items[OPTIONS_LIST_MAX];
+	size_t count;
+	bool from_config;           /* the command line's replace them */
+};
 
 struct options {
 	struct uwt_options server;
 	uint16_t port;
-	const char *hosts[OPTIONS_HOSTS_MAX];
-	size_t host_count;
+	struct option_list hosts;
+	struct option_list certificates, keys;      /* files; as many of one as of the other */
 	const char *index;          /* file for /, "none", or NULL */
 	const char *config;
 	bool quiet, silent;
 	bool version, help;         /* print that and end */
-	bool hosts_from_config;     /* the command line's replace them */
 	char *config_text;          /* the config file, to which strings above may point */
 };
 

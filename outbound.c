@@ -37,9 +37,13 @@ void conn_warn(const struct uwt_server *server, const char *text)
 
 /* -- ends ----------------------------------------------------------------------------- */
 
-static size_t bytes_held(const struct conn *conn)
+static size_t bytes_held(const struct uwt_server *server, uint32_t number)
 {
-	return (size_t)conn->raw.length + conn->message.length + conn->out.length;
+	const struct conn *conn = &server->conns.at[number];
+	size_t bytes = (size_t)conn->raw.length + conn->message.length + conn_unsent(server,
+	    number);
+
+	return bytes + (conn->flags & CONN_TLS ? server->secure.links[number].in.length : 0);
 }
 
 /* In which list of holders does so much belong? */
@@ -56,7 +60,7 @@ static uint8_t hold_of(size_t bytes)
 void conn_hold(struct uwt_server *server, uint32_t number)
 {
 	struct conn *conn = &server->conns.at[number];
-	uint8_t hold = hold_of(bytes_held(conn));
+	uint8_t hold = hold_of(bytes_held(server, number));
 
 	if (hold == conn->hold)
 		return;
@@ -78,6 +82,8 @@ void conn_doom(struct uwt_server *server, uint32_t number)
 	buf_clear(server->pool, &conn->raw);
 	buf_clear(server->pool, &conn->message);
 	buf_clear(server->pool, &conn->out);
+	if (conn->flags & CONN_TLS)
+		secure_forget(server, number);
 	conn_hold(server, number);
 }
 
@@ -114,6 +120,8 @@ static void conn_sent_last(struct uwt_server *server, uint32_t number)
 {
 	struct conn *conn = &server->conns.at[number];
 
+	if (conn->flags & CONN_SECURED)
+		secure_end(server, number);
 	/* Closing while the peer still sends would reset the connection, and with it what was sent
 	 * last. */
 	if (conn->flags & CONN_AT_ONCE || shutdown(conn->fd, SHUT_WR) != 0)
@@ -122,7 +130,7 @@ static void conn_sent_last(struct uwt_server *server, uint32_t number)
 		conn->state = CONN_LINGER;
 }
 
-static void dirty_join(struct uwt_server *server, uint32_t number)
+void conn_dirty(struct uwt_server *server, uint32_t number)
 {
 	struct conn *conn = &server->conns.at[number];
 
@@ -136,7 +144,7 @@ static void dirty_join(struct uwt_server *server, uint32_t number)
 void conn_pause(struct uwt_server *server, uint32_t number)
 {
 	server->conns.at[number].flags |= CONN_PAUSED;
-	dirty_join(server, number);
+	conn_dirty(server, number);
 }
 
 void conn_end(struct uwt_server *server, uint32_t number, bool at_once)
@@ -155,7 +163,7 @@ void conn_end(struct uwt_server *server, uint32_t number, bool at_once)
 	conn_time(server, number, TIMER_ENDING);
 	young_join(server, number);
 	if (!(conn->flags & CONN_STALLED))
-		dirty_join(server, number);
+		conn_dirty(server, number);
 }
 
 /* -- sending -------------------------------------------------------------------------- */
@@ -177,8 +185,7 @@ void conn_interest(struct uwt_server *server, uint32_t number)
 		conn_doom(server, number);
 }
 
-/* Hand bytes to a socket. Returns how many it took, -1 if the connection is broken. */
-static ssize_t socket_send(int fd, const struct iovec *pieces, int count)
+ssize_t socket_send(int fd, const struct iovec *pieces, int count)
 {
 	ssize_t sent;
 
@@ -191,47 +198,57 @@ static ssize_t socket_send(int fd, const struct iovec *pieces, int count)
 	return sent;
 }
 
-/* Send from the connection's chain until it is empty or the socket takes no more. False if it is
- * broken. */
-static bool chain_send(struct uwt_server *server, struct conn *conn)
+bool chain_send(struct uwt_server *server, int fd, struct buf_chain *chain)
 {
 	struct iovec pieces[PIECES_MAX];
 
-	while (conn->out.length > 0) {
-		int count = buf_pieces(server->pool, &conn->out, pieces, PIECES_MAX);
+	while (chain->length > 0) {
+		int count = buf_pieces(server->pool, chain, pieces, PIECES_MAX);
 		size_t offered = 0;
-		ssize_t sent = socket_send(conn->fd, pieces, count);
+		ssize_t sent = socket_send(fd, pieces, count);
 
 		if (sent < 0)
 			return false;
 		while (count > 0)
 			offered += pieces[--count].iov_len;
-		buf_consume(server->pool, &conn->out, (size_t)sent);
+		buf_consume(server->pool, chain, (size_t)sent);
 		if ((size_t)sent < offered)
 			break;
 	}
 	return true;
 }
 
+size_t conn_unsent(const struct uwt_server *server, uint32_t number)
+{
+	const struct conn *conn = &server->conns.at[number];
+
+	return conn->out.length +
+	    (conn->flags & CONN_TLS ? server->secure.links[number].out.length : 0);
+}
+
 /* Send what the connection has, and arrange for the rest. */
 static void conn_flush(struct uwt_server *server, uint32_t number)
 {
 	struct conn *conn = &server->conns.at[number];
-	size_t before = conn->out.length;
-	bool stalled;
+	size_t before = conn_unsent(server, number);
+	bool stalled, whole;
 
 	if (conn->state == CONN_FREE || conn->state == CONN_DOOMED)
 		return;
-	if (!chain_send(server, conn)) {
+	whole = conn->flags & CONN_TLS ? secure_flush(server, number) :
+	    chain_send(server, conn->fd, &conn->out);
+	if (!whole) {
 		conn_doom(server, number);
 		return;
 	}
 	conn_hold(server, number);
 	/* Who reads, however slowly, is still there: an answer takes the time that it takes. */
-	if (conn->out.length < before && (conn->state == CONN_IDLE || conn->state == CONN_CLOSING))
+	if (conn_unsent(server, number) < before &&
+	    (conn->state == CONN_IDLE || conn->state == CONN_CLOSING))
 		conn_time(server, number, conn->timer);
 	/* One that is paused goes on from an event of its own, never from within a flush. */
-	stalled = conn->out.length > 0 || (conn->flags & CONN_PAUSED && takes_output(conn));
+	stalled = conn_unsent(server, number) > 0 ||
+	    (conn->flags & CONN_PAUSED && takes_output(conn));
 	if (stalled != ((conn->flags & CONN_STALLED) != 0)) {
 		conn->flags ^= CONN_STALLED;
 		conn_interest(server, number);
@@ -266,7 +283,7 @@ void conn_writable(struct uwt_server *server, uint32_t number)
 		return;
 	tell_turn(server);
 	conn_flush(server, number);
-	if (conn->out.length == 0 && conn->flags & CONN_PAUSED && takes_output(conn)) {
+	if (conn_unsent(server, number) == 0 && conn->flags & CONN_PAUSED && takes_output(conn)) {
 		conn->flags &= (uint8_t)~CONN_STALLED;
 		conn_resume(server, number);
 	}
@@ -289,11 +306,12 @@ static bool shed_largest(struct uwt_server *server, uint8_t least)
 }
 
 /* See to it that a chain of a connection finds room for more bytes: first by sending what the turn
- * has queued, then at the cost of those who hold most. Who would hold more than anybody gets none. */
+ * has queued, then at the cost of those who hold most. Who would hold more than anybody gets
+ * none. */
 static bool make_room(struct uwt_server *server, uint32_t number, const struct buf_chain *chain,
     size_t more, enum buf_use use)
 {
-	size_t after = bytes_held(&server->conns.at[number]) + more;
+	size_t after = bytes_held(server, number) + more;
 
 	if (buf_room(server->pool, chain, more, use))
 		return true;
@@ -326,15 +344,15 @@ static void conn_queued(struct uwt_server *server, uint32_t number)
 	struct conn *conn = &server->conns.at[number];
 
 	/* An HTTP answer is sent before the next one is made, so it needs no cap. */
-	if (conn->out.length > OUT_MAX && conn->state == CONN_WEBSOCKET) {
+	if (conn_unsent(server, number) > OUT_MAX && conn->state == CONN_WEBSOCKET) {
 		tell_turn(server);
 		conn_flush(server, number);
-		if (conn->out.length > OUT_MAX)
+		if (conn_unsent(server, number) > OUT_MAX)
 			conn_doom(server, number);
 	} else if (conn->flags & CONN_STALLED) {
 		conn_hold(server, number);
 	} else {
-		dirty_join(server, number);
+		conn_dirty(server, number);
 	}
 }
 
@@ -347,6 +365,8 @@ static ssize_t pieces_send(struct uwt_server *server, uint32_t number,
 	size_t i;
 
 	tell_turn(server);
+	if (server->conns.at[number].flags & CONN_TLS)
+		return secure_send(server, number, pieces, count);
 	for (i = 0; i < count; i++)
 		vector[i] = (struct iovec){ (char *)(uintptr_t)pieces[i].text, pieces[i].len };
 	return socket_send(server->conns.at[number].fd, vector, (int)count);
@@ -385,7 +405,7 @@ bool conn_send(struct uwt_server *server, uint32_t number, const struct msg_slic
 	if (pieces_queue(server, number, pieces, count, 0))
 		return true;
 	/* There is no room for it in the pool. Perhaps the socket has some. */
-	if (!takes_output(conn) || conn->out.length > 0)
+	if (!takes_output(conn) || conn_unsent(server, number) > 0)
 		return false;
 	sent = pieces_send(server, number, pieces, count);
 	if (sent == 0)
@@ -432,7 +452,6 @@ void conn_ping(struct uwt_server *server, uint32_t number)
 void conn_send_answer(struct uwt_server *server, uint32_t number, const struct site_answer *answer,
     uint8_t minor, bool with_body)
 {
-	struct conn *conn = &server->conns.at[number];
 	char head[HTTP_RESPONSE_HEAD_MAX + SITE_HEADERS_MAX];
 	const struct http_response response = { .status = answer->status, .type = answer->type,
 		.length = answer->length, .keep_alive = answer->keep_alive, .minor = minor,
@@ -442,7 +461,7 @@ void conn_send_answer(struct uwt_server *server, uint32_t number, const struct s
 	ssize_t sent = 0;
 
 	/* What is not sent by now goes first. */
-	if (conn->out.length == 0)
+	if (conn_unsent(server, number) == 0)
 		sent = pieces_send(server, number, pieces, pieces[1].len > 0 ? 2 : 1);
 	if (sent < 0 || ((size_t)sent < pieces[0].len + pieces[1].len &&
 	    !pieces_queue(server, number, pieces, 2, (size_t)sent)))

@@ -119,8 +119,10 @@ void output_drain(struct output *output)
 
 static bool output_room(struct output *output, size_t length)
 {
-	/* Once a line was dropped, those after it are until the next flush: trying each costs time. */
-	if (OUTPUT_SIZE - output->length < length && (output->dropped == 0 || output->drain_by != 0))
+	/* Once a line was dropped, those after it are until the next flush: trying each costs
+	 * time. */
+	if (OUTPUT_SIZE - output->length < length &&
+	    (output->dropped == 0 || output->drain_by != 0))
 		output_drain(output);
 	/* What came later must not stand before the word on what was dropped. */
 	output_confess(output);

@@ -20,6 +20,7 @@
 #define SPARE_CONNS 16          /* beyond the limit: to tell newcomers that it is full */
 #define SPARE_DESCRIPTORS (SPARE_CONNS + LISTEN_MAX + 16)
 #define ACCEPT_PAUSE 100        /* ms without accepting when the system has no descriptor left */
+#define TLS_SESSIONS_MAX 65536  /* that are remembered by default */
 #define ENTRIES_MIN 16          /* of a table, however little memory there is */
 #define BUFFER_MEMORY_MIN (64 * 1024)
 #define BUFFER_MEMORY_MAX (256 * 1024 * 1024)
@@ -27,7 +28,8 @@
 /* How long a connection may stay in each list by time, in ms. */
 static const uint32_t timer_limit[TIMERS] = {
 	[TIMER_HEAD] = 10000, [TIMER_IDLE] = 60000, [TIMER_ALIVE] = 45000,
-	[TIMER_PINGED] = 15000, [TIMER_ENDING] = 5000
+	[TIMER_PINGED] = 15000, [TIMER_QUEUED] = 10000, [TIMER_HANDSHAKE] = 10000,
+	[TIMER_ENDING] = 5000
 };
 
 /* What an event belongs to: a connection has its number in the low half and its generation in the
@@ -90,7 +92,7 @@ void young_leave(struct uwt_server *server, uint32_t number)
 void uwt_options_init(struct uwt_options *options)
 {
 	*options = (struct uwt_options){ .interval = 600000, .max_swarms = 4096,
-		.max_message = 256 * 1024, .stats = true, .landing = true };
+		.max_message = 256 * 1024, .stats = true, .landing = true, .max_handshakes = 512 };
 }
 
 static struct swarm_limits swarm_limits(const struct uwt_options *options)
@@ -107,6 +109,12 @@ static struct tracker_options tracker_options(const struct uwt_options *options)
 		.full_scrape = options->full_scrape };
 }
 
+static struct tls_options tls_options(const struct uwt_options *options)
+{
+	return (struct tls_options){ .links = options->max_connections + SPARE_CONNS,
+		.handshakes = options->max_handshakes, .sessions = options->tls_sessions };
+}
+
 /* Bytes before server->input, so that the longest message or head can be put together. */
 static size_t input_room(const struct uwt_options *options)
 {
@@ -114,6 +122,8 @@ static size_t input_room(const struct uwt_options *options)
 
 	if (room < HTTP_HEAD_MAX)
 		room = HTTP_HEAD_MAX;
+	if (room < TLS_RECORD_MAX)
+		room = TLS_RECORD_MAX;
 	return room;
 }
 
@@ -123,17 +133,27 @@ static size_t aligned(size_t size)
 }
 
 /* The parts of a server's memory, in their order. */
-enum part { PART_SERVER, PART_CONNS, PART_PAGE, PART_INPUT, PART_TRACKER, PART_POOL, PARTS };
+enum part {
+	PART_SERVER, PART_CONNS, PART_PAGE, PART_INPUT, PART_LINKS, PART_PLAIN, PART_CIPHER,
+	    PART_TLS,
+	PART_TRACKER, PART_POOL, PARTS
+};
 
 /* Where each part ends. */
 static void memory_plan(const struct uwt_options *options, uint64_t ends[PARTS])
 {
 	struct tracker_options tracker = tracker_options(options);
+	struct tls_options tls = tls_options(options);
+	size_t connections = (size_t)options->max_connections + SPARE_CONNS;
 	const size_t sizes[PARTS] = {
 		[PART_SERVER] = sizeof(struct uwt_server),
-		[PART_CONNS] = conns_size(options->max_connections + SPARE_CONNS),
+		[PART_CONNS] = conns_size((uint32_t)connections),
 		[PART_PAGE] = STATS_TEXT_MAX,
 		[PART_INPUT] = aligned(input_room(options)) + READ_SIZE,
+		[PART_LINKS] = options->tls ? (connections + 1) * sizeof(struct secure_link) : 0,
+		[PART_PLAIN] = options->tls ? aligned(input_room(options)) + READ_SIZE : 0,
+		[PART_CIPHER] = options->tls ? SECURE_CIPHER_MAX : 0,
+		[PART_TLS] = options->tls ? tls_size(&tls) : 0,
 		[PART_TRACKER] = tracker_size(&tracker),
 		[PART_POOL] = buf_pool_size((size_t)options->buffer_memory)
 	};
@@ -209,6 +229,9 @@ bool uwt_options_fit(struct uwt_options *options, uint64_t memory, uint32_t desc
 	options->buffer_memory = pool;
 	if (options->max_connections == 0)
 		options->max_connections = lesser(entries, room);
+	if (options->tls_sessions == 0)
+		options->tls_sessions = options->max_connections < TLS_SESSIONS_MAX ?
+		    options->max_connections : TLS_SESSIONS_MAX;
 	if (options->max_peers == 0)
 		options->max_peers = lesser(entries, UWT_TABLE_MAX);
 	if (options->max_torrents == 0)
@@ -288,6 +311,16 @@ static bool open_wake(int wake[2])
 	return true;
 }
 
+static void lay_out_secure(struct uwt_server *server, uint8_t *memory, const uint64_t ends[PARTS])
+{
+	struct tls_options tls = tls_options(&server->options);
+
+	server->secure.links = (struct secure_link *)(void *)(memory + ends[PART_LINKS - 1]);
+	server->secure.plain = memory + ends[PART_PLAIN - 1] + aligned(input_room(&server->options));
+	server->secure.cipher = memory + ends[PART_CIPHER - 1];
+	server->secure.tls = tls_init(memory + ends[PART_TLS - 1], &tls);
+}
+
 static bool lay_out(struct uwt_server *server, uint8_t *memory, const uint64_t ends[PARTS])
 {
 	const struct uwt_options *options = &server->options;
@@ -302,6 +335,8 @@ static bool lay_out(struct uwt_server *server, uint8_t *memory, const uint64_t e
 	server->page = (char *)memory + ends[PART_PAGE - 1];
 	server->input = memory + ends[PART_INPUT - 1] + aligned(input_room(options));
 	server->tracker = tracker_init(memory + ends[PART_TRACKER - 1], &tracker);
+	if (options->tls)
+		lay_out_secure(server, memory, ends);
 	server->pool = buf_pool_init(memory + ends[PART_POOL - 1], (size_t)options->buffer_memory);
 	return true;
 }
@@ -396,7 +431,36 @@ void uwt_server_free(struct uwt_server *server)
 	}
 	if (server->poll != NULL)
 		poll_close(server->poll);
+	tls_free(server->secure.tls);
 	pages_release(server, server->memory_size);
+}
+
+bool uwt_has_tls(void)
+{
+	return tls_built();
+}
+
+bool uwt_server_keys(struct uwt_server *server, const struct uwt_pair *pairs, size_t count,
+    size_t *pair, char error[static UWT_ERROR_MAX])
+{
+	struct tls_text texts[UWT_PAIRS_MAX];
+	size_t i;
+
+	if (count > UWT_PAIRS_MAX) {
+		*pair = UWT_PAIRS_MAX;
+		snprintf(error, UWT_ERROR_MAX, "too many certificates: at most %d", UWT_PAIRS_MAX);
+		return false;
+	}
+	for (i = 0; i < count; i++)
+		texts[i] = (struct tls_text){ pairs[i].certificates, pairs[i].certificates_size,
+			pairs[i].key, pairs[i].key_size };
+	return tls_load(server->secure.tls, texts, count, pair, error);
+}
+
+void uwt_server_validity(const struct uwt_server *server, int64_t *from, int64_t *to)
+{
+	*from = server->secure.tls != NULL ? tls_not_before(server->secure.tls) : 0;
+	*to = server->secure.tls != NULL ? tls_not_after(server->secure.tls) : 0;
 }
 
 /* -- listening and accepting ------------------------------------------------------------------ */
@@ -612,7 +676,7 @@ static int wait_limit(const struct uwt_server *server, int timeout, int64_t next
 {
 	int64_t wait;
 
-	if (server->timers[TIMER_DOOMED].first != 0)
+	if (server->timers[TIMER_DOOMED].first != 0 || server->timers[TIMER_QUEUED].first != 0)
 		return 0;
 	if (server->accept_again != 0 && (next < 0 || next > ACCEPT_PAUSE))
 		next = ACCEPT_PAUSE;
@@ -651,6 +715,8 @@ bool uwt_server_turn(struct uwt_server *server, int timeout)
 	count = poll_wait(server->poll, events, EVENTS_MAX, wait_limit(server, timeout, next));
 	read_clock(server);
 	dispatch(server, events, count);
+	if (server->secure.tls != NULL)
+		secure_run_queue(server);
 	if (server->closed && server->now >= server->close_by) {
 		conns_flush(server);
 		each_conn(server, conn_doom);

@@ -19,6 +19,7 @@
 
 #define UWT_VERSION "4.0.0"
 #define UWT_ID_SIZE 20              /* bytes of a peer_id and an info_hash */
+#define UWT_PAIRS_MAX 16            /* certificates with their keys */
 #define UWT_ERROR_MAX 256           /* bytes of an error text, terminated */
 #define UWT_TABLE_MAX 1048576       /* the most that a derived limit comes to */
 #define UWT_LIMIT_MAX 16777216      /* the most that one can be set to */
@@ -55,6 +56,11 @@ struct uwt_options {
 	bool trust_proxy;               /* take peers' addresses from proxies' headers */
 	/* from whom: "CIDR,..."; NULL: loopback, private and link-local */
 	const char *trusted;
+	bool tls;                       /* speak TLS as well, once uwt_server_keys was called */
+	bool tls_only;                  /* and turn plain connections away, but for loopback */
+	/* remembered for resumption; 0: derived by uwt_options_fit */
+	uint32_t tls_sessions;
+	uint32_t max_handshakes;        /* of TLS, at a time */
 	struct uwt_callbacks callbacks; /* any of the functions may be NULL */
 };
 
@@ -85,6 +91,28 @@ struct uwt_server *uwt_server_new(const struct uwt_options *options,
 
 /* Close all connections and listeners at once and free everything. NULL is allowed. */
 void uwt_server_free(struct uwt_server *server);
+
+/* A certificate chain and its private key, as PEM text. */
+struct uwt_pair {
+	const char *certificates;
+	size_t certificates_size;
+	const char *key;
+	size_t key_size;
+};
+
+/* Is there TLS in this build? */
+bool uwt_has_tls(void);
+
+/*
+ * Serve these certificates to connections that come from now on; which of them, the client's server
+ * name chooses, the first is the default. Returns false with a text, and in *pair which is at
+ * fault; those before then stay in force.
+ */
+bool uwt_server_keys(struct uwt_server *server, const struct uwt_pair *pairs, size_t count,
+    size_t *pair, char error[static UWT_ERROR_MAX]);
+
+/* From when to when, in s since 1970, all of the certificates are valid; 0 without any. */
+void uwt_server_validity(const struct uwt_server *server, int64_t *from, int64_t *to);
 
 /*
  * Listen. An address is an IPv4 or IPv6 address (brackets allowed), `localhost` (127.0.0.1 and

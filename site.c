@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "page.h"
+#include "text.h"
 #include "ws.h"
 
+#define LOCATION_MAX 256        /* bytes of host and target in a redirect */
 #define TEXT_TYPE "text/plain; charset=utf-8"
 #define HTML_TYPE "text/html; charset=utf-8"
 #define ANYBODY "Access-Control-Allow-Origin: *\r\n"
@@ -18,6 +20,8 @@ static const char *explanation(int status)
 {
 	switch (status) {
 	case 400: return "Bad request.\n";
+	case 308: return "This tracker speaks TLS only: use https.\n";
+	case 403: return "This tracker speaks TLS only: use wss:// instead of ws://.\n";
 	case 404: return "There is nothing here. This is a WebTorrent tracker: clients reach it by "
 		"WebSocket (ws:// or wss://) at this host and port, on any path.\n";
 	case 405: return "Only GET and HEAD are served here.\n";
@@ -63,7 +67,8 @@ static bool slice_is(struct http_slice slice, const char *string)
 }
 
 /* RFC 6455, 4.2. */
-static void upgrade(const struct http_request *request, bool full, struct site_answer *answer)
+static void upgrade(const struct http_request *request, enum site_door door,
+    struct site_answer *answer)
 {
 	char accept[WS_ACCEPT_SIZE + 1] = { 0 };
 
@@ -74,8 +79,10 @@ static void upgrade(const struct http_request *request, bool full, struct site_a
 	} else if (request->websocket_key.text == NULL ||
 	    !ws_accept(request->websocket_key.text, request->websocket_key.len, accept)) {
 		explain(answer, 400, false);
-	} else if (full) {
+	} else if (door == SITE_FULL) {
 		site_refuse(503, answer);
+	} else if (door == SITE_TLS_ONLY) {
+		explain(answer, 403, false);
 	} else {
 		answer->status = 101;
 		answer->body = "";
@@ -85,6 +92,37 @@ static void upgrade(const struct http_request *request, bool full, struct site_a
 		add_headers(answer, accept);
 		add_headers(answer, "\r\n");
 	}
+}
+
+static bool is_host(struct http_slice host)
+{
+	size_t i;
+
+	for (i = 0; i < host.len; i++) {
+		char c = host.text[i];
+
+		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
+		    (c == '\0' || strchr(".:-_[]", c) == NULL))
+			return false;
+	}
+	return host.len > 0;
+}
+
+/* To the same place by https; the same port speaks it. */
+static void redirect(const struct http_request *request, struct site_answer *answer)
+{
+	struct text line = TEXT_IN(answer->headers);
+
+	if (!is_host(request->host) || request->host.len + request->target.len > LOCATION_MAX) {
+		explain(answer, 403, false);
+		return;
+	}
+	explain(answer, 308, request->keep_alive);
+	text_add(&line, "Location: https://");
+	text_add_bytes(&line, request->host.text, request->host.len);
+	text_add_bytes(&line, request->target.text, request->target.len);
+	text_add(&line, "\r\n");
+	text_end(&line);
 }
 
 static void serve(struct site_answer *answer, const char *type, const char *headers,
@@ -139,7 +177,8 @@ static void serve_path(const struct site *site, const struct http_request *reque
 }
 
 void site_answer(const struct site *site, const struct http_request *request,
-    const struct stats_numbers *numbers, bool full, char *scratch, struct site_answer *answer)
+    const struct stats_numbers *numbers, enum site_door door, char *scratch,
+    struct site_answer *answer)
 {
 	*answer = (struct site_answer){ .keep_alive = request->keep_alive };
 	if (request->method == HTTP_OTHER) {
@@ -148,9 +187,11 @@ void site_answer(const struct site *site, const struct http_request *request,
 	} else if (request->body) {
 		explain(answer, 413, false);
 	} else if (request->upgrade && request->method == HTTP_GET) {
-		upgrade(request, full, answer);
-	} else if (full) {
+		upgrade(request, door, answer);
+	} else if (door == SITE_FULL) {
 		site_refuse(503, answer);
+	} else if (door == SITE_TLS_ONLY) {
+		redirect(request, answer);
 	} else if (request->websocket_key.text != NULL) {
 		/* A proxy took the upgrade away. */
 		explain(answer, 426, request->keep_alive);

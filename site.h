@@ -2,7 +2,8 @@
  * site.h - what each HTTP request is answered with: pages, statistics, refusals, the WebSocket
  * upgrade.
  *
- * Pure: a request goes in, the answer's parts come out. Nothing of a request is ever echoed.
+ * Pure: a request goes in, the answer's parts come out. Nothing of a request is echoed, but in the
+ * Location of a redirect its host and target, checked.
  */
 #ifndef SITE_H
 #define SITE_H
@@ -22,6 +23,13 @@ struct site {
 	size_t page_size;
 };
 
+/* Whom the server takes at the moment. */
+enum site_door {
+	SITE_OPEN,
+	SITE_FULL,              /* nobody: it has as many connections as it may */
+	SITE_TLS_ONLY           /* nobody who came without TLS, as this one did */
+};
+
 struct site_answer {
 	int status;             /* 101: from here on it is a WebSocket */
 	bool keep_alive;
@@ -31,10 +39,10 @@ struct site_answer {
 	size_t length;          /* a HEAD request is told this too, but gets no body */
 };
 
-/* Answer a request. full: there is no room for a further WebSocket. scratch has STATS_TEXT_MAX
- * bytes. */
+/* Answer a request. scratch has STATS_TEXT_MAX bytes. */
 void site_answer(const struct site *site, const struct http_request *request,
-    const struct stats_numbers *numbers, bool full, char *scratch, struct site_answer *answer);
+    const struct stats_numbers *numbers, enum site_door door, char *scratch,
+    struct site_answer *answer);
 
 /* Answer what is no proper request, with a status of http_head_parse, 408, or 503 (full). */
 void site_refuse(int status, struct site_answer *answer);

@@ -2,9 +2,11 @@
 #include "stats.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "text.h"
 
+#define WARNING_DAYS 14     /* before a certificate ends */
 #define OTHER 0             /* the number of what is not kept apart */
 #define BUCKETS 1024        /* a power of two */
 
@@ -145,7 +147,7 @@ static int row_next(const struct stats_clients *clients, struct row *row)
 
 /* -- JSON --------------------------------------------------------------------------- */
 
-static void json_number(struct text *text, const char *key, uint32_t number)
+static void json_number(struct text *text, const char *key, uint64_t number)
 {
 	text_add(text, "\"");
 	text_add(text, key);
@@ -177,6 +179,30 @@ static void json_clients(struct text *text, const struct stats_clients *clients)
 	text_add(text, open < 0 ? "}," : "}},");
 }
 
+/* A time as 2026-01-31T12:00:00Z. */
+static void add_date(struct text *text, int64_t seconds)
+{
+	time_t time = (time_t)seconds;
+	struct tm parts;
+	char date[32];
+
+	if (gmtime_r(&time, &parts) != NULL &&
+	    strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &parts) > 0)
+		text_add(text, date);
+}
+
+static void json_tls(struct text *text, const struct stats_tls *tls)
+{
+	text_add(text, "\"tls\":{");
+	json_number(text, "connections", tls->connections);
+	json_number(text, "handshakes", tls->handshakes);
+	json_number(text, "resumptions", tls->resumptions);
+	json_number(text, "failures", tls->failures);
+	text_add(text, "\"notAfter\":\"");
+	add_date(text, tls->not_after);
+	text_add(text, "\"},");
+}
+
 size_t stats_json(const struct stats_numbers *numbers, char *out)
 {
 	struct text text = { .start = out, .max = STATS_TEXT_MAX };
@@ -194,6 +220,8 @@ size_t stats_json(const struct stats_numbers *numbers, char *out)
 	json_number(&text, "memberships", numbers->memberships);
 	json_number(&text, "connections", numbers->connections);
 	json_number(&text, "buffersInUse", numbers->buffers_in_use);
+	if (numbers->tls.on)
+		json_tls(&text, &numbers->tls);
 	text_add(&text, "\"server\":\"");
 	text_add_json(&text, numbers->server);
 	text_add(&text, "\",\"serverVersion\":\"");
@@ -303,11 +331,21 @@ static void page_clients(struct text *text, const struct stats_clients *clients)
 	text_add(text, any ? "</table>\n" : "<p>None at the moment.</p>\n");
 }
 
+static void page_warning(struct text *text, const struct stats_tls *tls)
+{
+	text_add(text, "<p role=\"alert\"><strong>The certificate ");
+	text_add(text, tls->not_after < tls->now ? "ended on " : "ends on ");
+	add_date(text, tls->not_after);
+	text_add(text, ".</strong></p>\n");
+}
+
 size_t stats_page(const struct stats_numbers *numbers, char *out)
 {
 	struct text text = { .start = out, .max = STATS_TEXT_MAX };
 
 	text_add(&text, page_start);
+	if (numbers->tls.on && numbers->tls.not_after - numbers->tls.now < WARNING_DAYS * 86400)
+		page_warning(&text, &numbers->tls);
 	page_counts(&text, numbers);
 	page_clients(&text, numbers->clients);
 	text_add(&text, "<footer><a href=\"/stats.json\">The same as JSON</a>. ");

@@ -9,6 +9,7 @@
 #ifndef STATS_H
 #define STATS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,14 @@ uint16_t stats_client_join(struct stats_clients *clients,
     const uint8_t peer_id[static PEERID_SIZE]);
 void stats_client_leave(struct stats_clients *clients, uint16_t client);
 
+/* TLS, when it is on. */
+struct stats_tls {
+	bool on;
+	int64_t now, not_after;             /* s since 1970; the first certificate to end */
+	uint32_t connections;
+	uint64_t handshakes, resumptions, failures;
+};
+
 /* What is counted, at one moment. Peers are distinct peer_ids. */
 struct stats_numbers {
 	const char *server, *version;       /* name and version of this program; plain text */
@@ -42,6 +51,7 @@ struct stats_numbers {
 	uint32_t connections;
 	uint32_t buffers_in_use;
 	const struct stats_clients *clients;
+	struct stats_tls tls;
 };
 
 /* /stats.json. All three write at most STATS_TEXT_MAX bytes, not terminated, and return how

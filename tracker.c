@@ -207,7 +207,8 @@ int64_t tracker_expire(struct tracker *tracker, uint64_t now)
 void tracker_pinged(struct tracker *tracker, uint32_t link, uint64_t now)
 {
 	if (swarm_link_count(tracker->swarm, link) == 1)
-		swarm_refresh(tracker->swarm, swarm_link_member(tracker->swarm, link), seconds(now));
+		swarm_refresh(tracker->swarm, swarm_link_member(tracker->swarm, link),
+		    seconds(now));
 }
 
 /* Ping all other links that are in the torrent under the sender's peer_id: the dead among them will

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -15,12 +16,13 @@
 
 #define EXIT_USAGE 2
 #define PROGRAM_MEMORY (2 * 1024 * 1024)    /* bytes that the program itself takes */
+#define PEM_MAX (256 * 1024)        /* bytes of a certificate or key file */
 #define INDEX_MAX (1024 * 1024)     /* bytes of an operator's own page */
 #define CLOSE_GRACE 400             /* ms for peers to answer a close frame */
 #define CLOSE_PATIENCE 800          /* ms for stdout to take what is left */
 
 /* A handler has no argument to find these by. */
-static volatile sig_atomic_t stops_asked;
+static volatile sig_atomic_t stops_asked, reload_asked;
 static struct uwt_server *volatile signalled_server;
 
 static void on_stop(int number)
@@ -31,13 +33,24 @@ static void on_stop(int number)
 		uwt_server_wake(signalled_server);
 }
 
-static void catch_signals(void)
+static void on_reload(int number)
+{
+	(void)number;
+	reload_asked = 1;
+	if (signalled_server != NULL)
+		uwt_server_wake(signalled_server);
+}
+
+static void catch_signals(bool reload)
 {
 	struct sigaction action = { .sa_handler = on_stop };
 
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
+	action.sa_handler = on_reload;
+	if (reload)
+		sigaction(SIGHUP, &action, NULL);
 	action.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &action, NULL);
 }
@@ -75,7 +88,7 @@ static void print_where(struct output *output, const struct options *options, ui
 	struct text number = TEXT_IN(memory);
 
 	if (port == 0) {
-		output_line(output, "server listening on ", options->hosts[0]);
+		output_line(output, "server listening on ", options->hosts.items[0]);
 		return;
 	}
 	text_add_number(&number, port);
@@ -133,6 +146,81 @@ static bool read_index(struct options *options, char **page, char error[static U
 	return *page != NULL;
 }
 
+/* -- certificates ------------------------------------------------------------------------- */
+
+static void pairs_free(struct uwt_pair *pairs, size_t count)
+{
+	size_t i, at;
+
+	for (i = 0; i < count; i++) {
+		volatile char *key = (volatile char *)(uintptr_t)pairs[i].key;
+
+		for (at = 0; key != NULL && at < pairs[i].key_size; at++)
+			key[at] = 0;
+		free((void *)(uintptr_t)pairs[i].certificates);
+		free((void *)(uintptr_t)pairs[i].key);
+	}
+}
+
+static bool read_pem(const char *path, const char **content, size_t *size,
+    char error[static UWT_ERROR_MAX])
+{
+	*content = file_read(path, PEM_MAX, size);
+	if (*content == NULL)
+		snprintf(error, UWT_ERROR_MAX, "%.150s: %s", path, strerror(errno));
+	return *content != NULL;
+}
+
+/* Read all certificates and keys, and serve them if nothing is wrong with any. */
+static bool load_pairs(const struct options *options, struct uwt_server *server,
+    char error[static UWT_ERROR_MAX])
+{
+	struct uwt_pair pairs[OPTIONS_LIST_MAX] = { { 0 } };
+	const struct option_list *certificates = &options->certificates;
+	char why[UWT_ERROR_MAX];
+	size_t count = certificates->count, wrong, i;
+	bool good = true;
+
+	for (i = 0; good && i < count; i++)
+		good = read_pem(certificates->items[i], &pairs[i].certificates,
+		    &pairs[i].certificates_size, error) &&
+		    read_pem(options->keys.items[i], &pairs[i].key, &pairs[i].key_size, error);
+	if (good && !uwt_server_keys(server, pairs, count, &wrong, why)) {
+		snprintf(error, UWT_ERROR_MAX, "%.100s: %.150s",
+		    certificates->items[wrong < count ? wrong : 0], why);
+		good = false;
+	}
+	pairs_free(pairs, count);
+	return good;
+}
+
+/* What a good pair may still have wrong. */
+static void warn_of_dates(const struct options *options, const struct uwt_server *server)
+{
+	int64_t from, to, now = (int64_t)time(NULL);
+
+	uwt_server_validity(server, &from, &to);
+	if (options->silent || !options->server.tls || (from <= now && now <= to))
+		return;
+	fprintf(stderr, "uwt: warning: a certificate %s\n", now > to ? "has expired" :
+	    "is not valid yet");
+}
+
+static void reload_pairs(const struct options *options, struct uwt_server *server,
+    struct output *output)
+{
+	char error[UWT_ERROR_MAX];
+
+	if (load_pairs(options, server, error)) {
+		warn_of_dates(options, server);
+		if (!options->quiet && !options->silent)
+			output_line(output, "certificates reloaded", "");
+	} else if (!options->silent) {
+		fprintf(stderr, "uwt: not reloaded, the certificates before stay in force: %s\n",
+		    error);
+	}
+}
+
 static struct uwt_server *start(struct options *options, struct output *output, char **page,
     char error[static UWT_ERROR_MAX])
 {
@@ -150,7 +238,13 @@ static struct uwt_server *start(struct options *options, struct output *output, 
 	server = uwt_server_new(server_options, error);
 	if (server == NULL)
 		return NULL;
-	if (!uwt_server_listen(server, options->hosts, options->host_count, options->port, &port,
+	if (server_options->tls && !load_pairs(options, server, error)) {
+		uwt_server_free(server);
+		return NULL;
+	}
+	warn_of_dates(options, server);
+	if (!uwt_server_listen(server, options->hosts.items, options->hosts.count, options->port,
+	    &port,
 	    &single, error)) {
 		uwt_server_free(server);
 		return NULL;
@@ -167,7 +261,7 @@ static struct uwt_server *start(struct options *options, struct output *output, 
 
 /* -- running ------------------------------------------------------------------------------ */
 
-static void serve(struct uwt_server *server, struct output *output)
+static void serve(const struct options *options, struct uwt_server *server, struct output *output)
 {
 	bool closing = false;
 
@@ -175,6 +269,10 @@ static void serve(struct uwt_server *server, struct output *output)
 	while (stops_asked < 2 && uwt_server_turn(server, -1)) {
 		/* What a turn's sending brought to an end is told after it. */
 		output_flush(output);
+		if (reload_asked) {
+			reload_asked = 0;
+			reload_pairs(options, server, output);
+		}
 		if (stops_asked > 0 && !closing) {
 			closing = true;
 			output_patience(output, CLOSE_PATIENCE, &stops_asked);
@@ -191,7 +289,7 @@ static int run(struct options *options)
 	struct uwt_server *server;
 
 	output_init(&output, STDOUT_FILENO);
-	catch_signals();
+	catch_signals(options->server.tls);
 	server = start(options, &output, &page, error);
 	if (server == NULL) {
 		free(page);
@@ -199,9 +297,9 @@ static int run(struct options *options)
 	}
 	signalled_server = server;
 	/* One that came before there was a server to wake. */
-	if (stops_asked > 0)
+	if (stops_asked > 0 || reload_asked)
 		uwt_server_wake(server);
-	serve(server, &output);
+	serve(options, server, &output);
 	signalled_server = NULL;
 	uwt_server_free(server);
 	output_drain(&output);
@@ -222,7 +320,8 @@ int main(int argc, char **argv)
 		if (options.help)
 			options_help();
 		else
-			printf("uwt %s (%s)\n", UWT_VERSION, uwt_backend());
+			printf("uwt %s (%s, %s)\n", UWT_VERSION, uwt_backend(),
+			    uwt_has_tls() ? "TLS" : "no TLS");
 		status = fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 	} else {
 		status = run(&options);

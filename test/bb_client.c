@@ -31,7 +31,7 @@ static socklen_t address_make(const struct server *server, int family,
 	storage->ss_family = (sa_family_t)family;
 	if (family == AF_INET) {
 		inet->sin_port = htons((uint16_t)server->port);
-		inet->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		inet->sin_addr.s_addr = htonl(server->inet != 0 ? server->inet : INADDR_LOOPBACK);
 		return sizeof(*inet);
 	}
 	if (family == AF_INET6) {
@@ -69,6 +69,8 @@ struct client *client_try(struct server *server, int family, int backlog)
 	client->server = server;
 	client->next = server->clients;
 	server->clients = client;
+	if (test_is_tls())
+		client_secure(client, "localhost", true);
 	return client;
 }
 
@@ -114,8 +116,11 @@ struct client *client_open(struct server *server)
 
 void client_close(struct client *client)
 {
-	if (client->fd >= 0)
-		(void)close(client->fd);
+	if (client->fd < 0)
+		return;
+	if (client->channel != NULL)
+		channel_end(client);
+	(void)close(client->fd);
 	client->fd = -1;
 }
 
@@ -124,6 +129,7 @@ void client_reset(struct client *client)
 	struct linger linger = { .l_onoff = 1, .l_linger = 0 };
 
 	(void)setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	client_bare(client);
 	client_close(client);
 }
 
@@ -135,7 +141,8 @@ ssize_t client_push(struct client *client, const void *bytes, size_t len)
 
 	if (client->fd < 0)
 		return -1;
-	sent = send(client->fd, bytes, len, 0);
+	sent = client->channel != NULL ? channel_send(client, bytes, len) :
+	    send(client->fd, bytes, len, 0);
 	if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
 		return 0;
 	return sent;
@@ -148,15 +155,15 @@ void client_write(struct client *client, const void *bytes, size_t len)
 	const char *at = bytes;
 	ssize_t sent;
 
-	while (len != 0) {
-		sent = client_push(client, at, len);
+	while (len != 0 || (client->channel != NULL && channel_waits(client))) {
+		sent = len == 0 ? 0 : client_push(client, at, len);
 		if (sent < 0)
 			return;
 		at += sent;
 		len -= (size_t)sent;
 		if (sent == 0)
 			(void)poll(&ready, 1, 100);
-		if (len != 0 && time_now() >= until)
+		if (sent == 0 && time_now() >= until)
 			check_failed(__FILE__, __LINE__, "the server reads nothing any more");
 	}
 }
@@ -269,7 +276,9 @@ static bool client_fill(struct client *client, double until)
 		client->in.bytes[0] = '\0';
 	}
 	for (;;) {
-		got = recv(client->fd, bytes, sizeof(bytes), 0);
+		got = client->channel != NULL ?
+		    channel_receive(client, bytes, sizeof(bytes)) :
+		    recv(client->fd, bytes, sizeof(bytes), 0);
 		if (got > 0) {
 			text_add(&client->in, bytes, (size_t)got);
 			return true;
@@ -450,6 +459,8 @@ void client_closed(const char *file, int line, struct client *client, int code)
 		client_frame(client, FIN | CLOSE, frame.payload, frame.len < 2 ? 0 : 2);
 	if (client_next(client, &frame, PATIENCE) != NEXT_END)
 		check_failed(file, line, "the connection does not end after its close frame");
+	if (client->channel != NULL && !client_is_notified(client))
+		check_failed(file, line, "the connection ends without close_notify");
 }
 
 /* --- the tracker's messages --- */

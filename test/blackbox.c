@@ -1,10 +1,11 @@
 /*
  * blackbox.c - run the black-box tests against the real program.
  *
- * blackbox [-t DIVISOR] [--tiny] [--list] PROGRAM [NAME-PREFIX...]
+ * blackbox [-t DIVISOR] [--tiny] [--tls] [--list] PROGRAM [NAME-PREFIX...]
  *
  * -t says how much faster the program's clocks run (a test build); tests that would take
- * long are left out with 1. With --tiny the program gets tables so small that only some tests fit.
+ * long are left out with 1. With --tiny the program gets tables so small that only some tests fit;
+ * with --tls, a certificate, and the tests' clients speak TLS.
  * Each test is a process; several run at once. What a test prints is shown only if it failed.
  */
 #include "harness.h"
@@ -57,8 +58,11 @@ static bool test_waits(const struct run *run, const struct bb_test *test)
 static bool test_suits(const struct run *run, const struct bb_test *test, char **prefixes)
 {
 	double limit = run->settings.divisor > 1 ? WAIT_SECONDS : WAIT_SECONDS / 2;
+	unsigned fits = run->settings.tls ? FITS : FITS | FITS_PLAIN;
 
-	if (run->settings.tiny && !test->fits)
+	if (run->settings.tiny && !(test->where & fits))
+		return false;
+	if (test->where & (run->settings.tls ? PLAIN : TLS))
 		return false;
 	if (test->seconds / run->settings.divisor > limit)
 		return false;
@@ -88,7 +92,7 @@ static void run_choose(struct run *run, char **prefixes)
 	static const struct bb_test *const groups[] = {
 		bb_handshake, bb_frames, bb_cuts, bb_announce, bb_strings, bb_offers, bb_answers,
 		bb_owner, bb_scrape, bb_http, bb_stats, bb_options, bb_config, bb_output,
-		bb_signals, bb_limits, bb_proxy, bb_time, bb_load
+		bb_signals, bb_limits, bb_proxy, bb_time, bb_load, bb_tls
 	};
 	const struct bb_test *test;
 	size_t i;
@@ -237,7 +241,8 @@ static void folder_remove(const char *path)
 
 static _Noreturn void usage(void)
 {
-	fprintf(stderr, "usage: blackbox [-t divisor] [--tiny] [--list] program [prefix ...]\n");
+	fprintf(stderr, "usage: blackbox [-t divisor] [--tiny] [--tls] [--list] program "
+	    "[prefix ...]\n");
 	exit(2);
 }
 
@@ -246,6 +251,8 @@ static char **run_options(struct run *run, char **argv, bool *list)
 	for (argv++; *argv != NULL && (*argv)[0] == '-'; argv++) {
 		if (strcmp(*argv, "--tiny") == 0)
 			run->settings.tiny = true;
+		else if (strcmp(*argv, "--tls") == 0)
+			run->settings.tls = true;
 		else if (strcmp(*argv, "--list") == 0)
 			*list = true;
 		else if (strcmp(*argv, "-t") == 0 && argv[1] != NULL)
@@ -270,7 +277,7 @@ int main(int argc, char **argv)
 	run_choose(&run, run_options(&run, argv, &list));
 	if (list) {
 		for (i = 0; i < run.count; i++)
-			printf("%s%s\n", run.chosen[i]->name, run.chosen[i]->fits ? " fits" : "");
+			printf("%s%s\n", run.chosen[i]->name, run.chosen[i]->where & FITS ? " fits" : "");
 		return 0;
 	}
 	if (mkdtemp(folder) == NULL || access(run.settings.program, X_OK) != 0) {

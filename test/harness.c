@@ -5,6 +5,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -16,6 +18,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "pem.h"
 
 #define SETTLE_SECONDS 2.0
 #define START_SECONDS 10.0
@@ -139,6 +143,16 @@ bool test_is_tiny(void)
 	return test.settings.tiny;
 }
 
+bool test_is_tls(void)
+{
+	return test.settings.tls;
+}
+
+void test_without_tls(void)
+{
+	test.settings.tls = false;
+}
+
 void test_run(const struct settings *settings, const struct bb_test *chosen)
 {
 	struct server *server;
@@ -168,6 +182,36 @@ char *test_file(const char *name, const char *content)
 	CHECK(fputs(content, file) >= 0);
 	CHECK(fclose(file) == 0);
 	return path;
+}
+
+static const struct {
+	const char *name, *certificate, *key;
+} pairs[] = {
+	{ "ec", pem_ec_certificate, pem_ec_key },
+	{ "renewed", pem_renewed_certificate, pem_renewed_key },
+	{ "expired", pem_expired_certificate, pem_expired_key },
+	{ "rsa", pem_rsa_certificate, pem_rsa_key }
+};
+
+static char *pem_file(const char *name, bool key)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+		if (strcmp(pairs[i].name, name) == 0)
+			return test_file(format_text("%s.%s", name, key ? "key" : "pem"),
+			    key ? pairs[i].key : pairs[i].certificate);
+	check_failed(__FILE__, __LINE__, "no certificate `%s`", name);
+}
+
+char *pem_certificate(const char *name)
+{
+	return pem_file(name, false);
+}
+
+char *pem_key(const char *name)
+{
+	return pem_file(name, true);
 }
 
 /* --- texts, ids, time --- */
@@ -387,8 +431,14 @@ static void arguments_make(const char **argv, const char *const *options)
 			*argv++ = tiny[i][0];
 			*argv++ = tiny[i][1];
 		}
+	if (test.settings.tls && option_value(options, OPTIONS("--cert")) == NULL) {
+		*argv++ = "--cert";
+		*argv++ = pem_certificate("ec");
+		*argv++ = "--key";
+		*argv++ = pem_key("ec");
+	}
 	for (i = 0; options != NULL && options[i] != NULL; i++) {
-		CHECK(i < OPTIONS_MAX - 16);
+		CHECK(i < OPTIONS_MAX - 20);
 		*argv++ = options[i];
 	}
 	*argv = NULL;
@@ -794,4 +844,19 @@ bool machine_has_ipv6(void)
 	has = bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
 	(void)close(fd);
 	return has;
+}
+
+uint32_t machine_address(void)
+{
+	struct ifaddrs *list, *at;
+	uint32_t found = 0;
+
+	if (getifaddrs(&list) != 0)
+		return 0;
+	for (at = list; at != NULL && found == 0; at = at->ifa_next)
+		if (at->ifa_addr != NULL && at->ifa_addr->sa_family == AF_INET &&
+		    at->ifa_flags & IFF_UP && !(at->ifa_flags & IFF_LOOPBACK))
+			found = ntohl(((struct sockaddr_in *)(void *)at->ifa_addr)->sin_addr.s_addr);
+	freeifaddrs(list);
+	return found;
 }

@@ -28,24 +28,33 @@
 struct bb_test {
 	const char *name;
 	void (*run)(void);
-	bool fits;        /* in TINY: 6 connections, 14 memberships, 4 torrents, 1 KB waiting */
+	unsigned where;
 	double seconds;   /* of the server's clocks that pass in it; 0: hardly any */
 };
 
-#define FITS true
-#define LARGE false
-#define TEST(name, fits, seconds) { #name, name, fits, seconds }
-#define TESTS_END { NULL, NULL, false, 0 }
+/* Where a test runs. TINY: 6 connections, 14 memberships, 4 torrents, 1 KB waiting. */
+enum {
+	LARGE = 0,        /* everywhere but in TINY */
+	FITS = 1,         /* in TINY too */
+	FITS_PLAIN = 2,   /* the same, but not in TINY with TLS: there records wait as well */
+	PLAIN = 4,        /* not with TLS */
+	TLS = 8           /* with TLS only */
+};
+
+#define TEST(name, where, seconds) { #name, name, where, seconds }
+#define TESTS_END { NULL, NULL, 0, 0 }
 
 extern const struct bb_test bb_handshake[], bb_frames[], bb_cuts[], bb_announce[], bb_strings[],
     bb_offers[], bb_answers[], bb_owner[], bb_scrape[], bb_http[], bb_stats[], bb_options[],
-    bb_config[], bb_output[], bb_signals[], bb_limits[], bb_proxy[], bb_time[], bb_load[];
+    bb_config[], bb_output[], bb_signals[], bb_limits[], bb_proxy[], bb_time[], bb_load[],
+    bb_tls[];
 
 struct settings {
 	const char *program;   /* path of the server's binary */
 	const char *folder;    /* where a test may make files */
 	double divisor;        /* how much faster the server's clocks run; 1: as written */
-	bool tiny;             /* servers get tables of the sizes that `fits` speaks of */
+	bool tiny;             /* servers get tables of the sizes that FITS speaks of */
+	bool tls;              /* servers get a certificate, and clients speak TLS */
 };
 
 /* Run one test in this process and end every server it has left; does not return. */
@@ -58,6 +67,15 @@ void test_case(const char *format, ...) FORMAT(1, 2);
 _Noreturn void test_skip(const char *why);
 
 bool test_is_tiny(void);
+bool test_is_tls(void);
+
+/* From now on servers get no certificate, and clients speak no TLS unless told to. */
+void test_without_tls(void);
+
+/* A certificate (test-NAME) and its key from pem.h, as files; and both as options. */
+char *pem_certificate(const char *name);
+char *pem_key(const char *name);
+#define PAIR(name) "--cert", pem_certificate(name), "--key", pem_key(name)
 
 /* Write a file for the test, and return its path. A path alone: test_path. */
 char *test_file(const char *name, const char *content);
@@ -126,6 +144,7 @@ struct server {
 	int port;
 	char path[100];          /* of its unix socket, "" without */
 	int family;              /* how clients connect unless told otherwise */
+	uint32_t inet;           /* to which IPv4 address; 0: loopback */
 	bool stats;              /* it has /stats */
 	bool ended;
 	int status;              /* as waitpid tells, once ended */
@@ -135,6 +154,8 @@ struct server {
 	struct text errors;
 	struct client *clients;
 	struct client *ticker;   /* for server_turn */
+	void *session;           /* the last of TLS that a client had; NULL: none */
+	unsigned closes;         /* of clients that spoke TLS */
 	struct server *next;
 };
 
@@ -189,6 +210,7 @@ struct outcome program_run(const char *const *options);
 
 int port_free(void);           /* a port that nobody listens on */
 bool machine_has_ipv6(void);
+uint32_t machine_address(void);   /* an IPv4 address of its own that is not loopback; 0: none */
 
 /* --- the client (bb_client.c) --- */
 
@@ -202,6 +224,7 @@ struct client {
 	bool mute;               /* leave pings unanswered */
 	int pings;               /* of the server, seen so far */
 	double pinged;           /* when the last was seen */
+	struct channel *channel; /* TLS; NULL: none */
 	struct client *next;
 };
 
@@ -309,6 +332,36 @@ char *answer_made(struct id to);
 	EXPECT(client, "{'action':'scrape','files':{'%s':{'complete':%d,'incomplete':%d," \
 	    "'downloaded':%d}},'flags':{'min_request_interval':120}}", (hash).text, \
 	    complete, incomplete, downloaded))
+
+/* --- TLS (bb_channel.c) --- */
+
+/*
+ * Let a client that has sent nothing yet speak TLS with this server name; its handshake comes with its first
+ * write, or client_agree. resume: offer the server's last session. In a TLS run every client is
+ * made so; client_bare takes it back.
+ */
+void client_secure(struct client *client, const char *name, bool resume);
+void client_bare(struct client *client);
+
+/* Do the handshake; false if it fails or takes longer. */
+bool client_agree(struct client *client, double seconds);
+
+bool client_is_shown(const struct client *client, const char *name);   /* that certificate's CN */
+bool client_is_resumed(const struct client *client);
+bool client_is_notified(const struct client *client);   /* the server has sent close_notify */
+int client_fault(const struct client *client);          /* an error number of BearSSL; 0: none */
+void client_notify(struct client *client);              /* send close_notify */
+
+/* The records that begin a handshake, and those that hold so many bytes: for the test to send. */
+struct text client_hello(struct client *client);
+void client_record(struct client *client, struct text *records, const void *bytes, size_t len);
+void client_renegotiate(struct client *client, struct text *records);
+
+/* What bb_client.c does instead of send and recv, and before close. */
+ssize_t channel_send(struct client *client, const void *bytes, size_t len);
+ssize_t channel_receive(struct client *client, void *bytes, size_t size);
+bool channel_waits(struct client *client);   /* some that was sent is not in the socket yet */
+void channel_end(struct client *client);
 
 /* --- HTTP (bb_client.c) --- */
 

@@ -1,0 +1,547 @@
+/*
+ * keys_pem.h - certificates and keys for tests only, made by make_keys. Do not edit.
+ *
+ * Valid from 2026-01-02 03:04:05 to 2126-02-03 04:05:06 unless the name says otherwise.
+ */
+#ifndef TEST_KEYS_PEM_H
+#define TEST_KEYS_PEM_H
+
+static const char root_certificate[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBcjCCARigAwIBAgIUX8QcMndZq8RIHeLQtq8SN/uNKKgwCgYIKoZIzj0EAwIw\n"
+    "HjENMAsGA1UEAwwEcm9vdDENMAsGA1UECgwEdGVzdDAgFw0yNjAxMDIwMzA0MDVa\n"
+    "GA8yMTI2MDIwMzA0MDUwNlowHjENMAsGA1UEAwwEcm9vdDENMAsGA1UECgwEdGVz\n"
+    "dDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABO94W6NtuRMwfIbt6Qj6zP3f9l3+\n"
+    "nItfbk9cPfY1stdbenwryPth/OA5PJT87Djkys2LD940NNkBTdZgdcrZclSjMjAw\n"
+    "MA8GA1UdEwEB/wQFMAMBAf8wHQYDVR0OBBYEFCnIgCGQim2hhBq1hW0L4doQSYi2\n"
+    "MAoGCCqGSM49BAMCA0gAMEUCIQDzg4dD3VryGc4G4y8NYTxuRS9nIbSfwj/UQ0EL\n"
+    "hTiy8gIgKNfjNMMkW+3Xv7V7jU5jVzLlKU8lJOEAy3HvPlGZli8=\n"
+    "-----END CERTIFICATE-----\n";
+
+static const char middle_certificate[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBlDCCATugAwIBAgIUClQeJsgzHZXP0TtTS5t0WNPNkaMwCgYIKoZIzj0EAwIw\n"
+    "HjENMAsGA1UEAwwEcm9vdDENMAsGA1UECgwEdGVzdDAgFw0yNjAxMDIwMzA0MDVa\n"
+    "GA8yMTI2MDIwMzA0MDUwNlowIDEPMA0GA1UEAwwGbWlkZGxlMQ0wCwYDVQQKDAR0\n"
+    "ZXN0MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEBvZ59r32Fk2SO8PSu/MmLRdf\n"
+    "NzJ0RDvUnfFboAinXuBYEcoEfIa3Ly/uNlTH3Mje7GKYxkUzNbbmwM2VdXkSPqNT\n"
+    "MFEwDwYDVR0TAQH/BAUwAwEB/zAdBgNVHQ4EFgQU3xwuamxlsXoHU6anORSwUBvK\n"
+    "L6YwHwYDVR0jBBgwFoAUKciAIZCKbaGEGrWFbQvh2hBJiLYwCgYIKoZIzj0EAwID\n"
+    "RwAwRAIgVdQggyVtYiZX/yQlo7tBUnboJKMHzMOAkd9Upnz+UpsCIApGu+UnJVfh\n"
+    "BBqD07E3rOmOzqU1WZUgXnBMknBJsEJ1\n"
+    "-----END CERTIFICATE-----\n";
+
+static const char ec256_certificate[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIB8jCCAZigAwIBAgIUEYmi37sYYBPls+/QXHMKGLidbt4wCgYIKoZIzj0EAwIw\n"
+    "IDEPMA0GA1UEAwwGbWlkZGxlMQ0wCwYDVQQKDAR0ZXN0MCAXDTI2MDEwMjAzMDQw\n"
+    "NVoYDzIxMjYwMjAzMDQwNTA2WjAbMRkwFwYDVQQDDBBub3QudXNlZC5leGFtcGxl\n"
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEs/Ey675C3upAc4POACRXuQRoBN+6\n"
+    "HVrWKl6tYMLx1kbWb6/zYpMt7THqj6dgo/iATfWdPJjKuSftiG1+ft3cbKOBsjCB\n"
+    "rzAJBgNVHRMEAjAAMA4GA1UdDwEB/wQEAwIHgDBSBgNVHREBAf8ESDBGgg9UcmFj\n"
+    "a2VyLkV4YW1wbGWHBMAAAgGCESoudHJhY2tlci5leGFtcGxlgQthQGIuZXhhbXBs\n"
+    "ZYINb3RoZXIuZXhhbXBsZTAdBgNVHQ4EFgQUhtAwm2KEmUtIHlt8rC/xSogzZ6Yw\n"
+    "HwYDVR0jBBgwFoAU3xwuamxlsXoHU6anORSwUBvKL6YwCgYIKoZIzj0EAwIDSAAw\n"
+    "RQIhAOYY6zh5yzHCi+9oydogNJKqVSJVNnmpdMffSIm3ynKaAiBwKyddDRNvYRbm\n"
+    "XTgKggySdNdbfsY7hCDFQRUnzReW1A==\n"
+    "-----END CERTIFICATE-----\n";
+
+static const char ec384_certificate[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBtTCCAVugAwIBAgIUDErxw9cnT00N+ZlJrSY//qG/b4cwCgYIKoZIzj0EAwIw\n"
+    "IDEPMA0GA1UEAwwGbWlkZGxlMQ0wCwYDVQQKDAR0ZXN0MCAXDTI2MDEwMjAzMDQw\n"
+    "NVoYDzIxMjYwMjAzMDQwNTA2WjAYMRYwFAYDVQQDDA1lYzM4NC5leGFtcGxlMHYw\n"
+    "EAYHKoZIzj0CAQYFK4EEACIDYgAEBRqVgDkMLrznBreuRM9XrMWwBhdhPSk1QYUW\n"
+    "fPfx4bnBWofpPS1WOm7A9Nz03CfREyFc4WH7rRVLDMRvQRCPsAHhmbGl/HvFKvHk\n"
+    "v8/LpUQMUUhw4bpmOYHVVT7Oqwpao1wwWjAYBgNVHREEETAPgg1lYzM4NC5leGFt\n"
+    "cGxlMB0GA1UdDgQWBBRRXS3U4bgOVwACRe9/LaK96fWW/TAfBgNVHSMEGDAWgBTf\n"
+    "HC5qbGWxegdTpqc5FLBQG8ovpjAKBggqhkjOPQQDAgNIADBFAiEAzjW689cklrMM\n"
+    "X3ME1PtU2x5WqLdloOdtOTuyA2J5KO4CIEeOLjXgBU14tilxhXNNXWgNbHkcTxQB\n"
+    "h1rDF/omzWKf\n"
+    "-----END CERTIFICATE-----\n";
+
+static const char ec521_certificate[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIB2jCCAYGgAwIBAgIUIqlxiVEjElwjOzybDpMEWtGyXpIwCgYIKoZIzj0EAwIw\n"
+    "IDEPMA0GA1UEAwwGbWlkZGxlMQ0wCwYDVQQKDAR0ZXN0MCAXDTI2MDEwMjAzMDQw\n"
+    "NVoYDzIxMjYwMjAzMDQwNTA2WjAYMRYwFAYDVQQDDA1lYzUyMS5leGFtcGxlMIGb\n"
+    "MBAGByqGSM49AgEGBSuBBAAjA4GGAAQBGtEe/XeIvDv0oUsmtl9ci//RUgXe6LCW\n"
+    "jt/vp2khC2oYy3+RgFDV2nVOZKJlvMsZOqbjJw/6jZM4yob+7rQyaPQAb7V45RVl\n"
+    "qyElHNVl+8D13SNTTahiDAFntVobVQHdNSok50ifbAPGILTC4IRVW4Av+OHSEuT9\n"
+    "lh5AOrEgwhiBsVOjXDBaMBgGA1UdEQQRMA+CDWVjNTIxLmV4YW1wbGUwHQYDVR0O\n"
+    "BBYEFOx8NvYOlEk204Y2BRq5UpmqcZM4MB8GA1UdIwQYMBaAFN8cLmpsZbF6B1Om\n"
+    "pzkUsFAbyi+mMAoGCCqGSM49BAMCA0cAMEQCICG1VGZM7wMNgEJLY5nDkULWAWZH\n"
+    "DbRXmflWoUg0+GY0AiAvkoV9/XYMQQMRMvJSXModKwb7vMfEx8KNKfu0HgZnLg==\n"
+    "-----END CERTIFICATE-----\n";
+
+static const char rsa1024_certificate[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIB4zCCAYmgAwIBAgIUdDtjx9v56kdfd5Hq0PRmVEG4HPYwCgYIKoZIzj0EAwIw\n"
+    "IDEPMA0GA1UEAwwGbWlkZGxlMQ0wCwYDVQQKDAR0ZXN0MCAXDTI2MDEwMjAzMDQw\n"
+    "NVoYDzIxMjYwMjAzMDQwNTA2WjAaMRgwFgYDVQQDDA9yc2ExMDI0LmV4YW1wbGUw\n"
+    "gZ8wDQYJKoZIhvcNAQEBBQADgY0AMIGJAoGBALkjcpDiebEN8Kd0lZ8//BRCa6UD\n"
+    "NQtnx4nNLKXJnZyWueWnI1x2ip+7UwjqzNlIXtTUJQ4XpC9UtUVlfT37VeLNkfSg\n"
+    "KiB1FTrsfiVZfDGPVNHkWkzeBhslJ/6oTSefmvfi6HIBri3AObQST30j7UNbdXgJ\n"
+    "NVLGXY4C+g3dqAIrAgMBAAGjXjBcMBoGA1UdEQQTMBGCD3JzYTEwMjQuZXhhbXBs\n"
+    "ZTAdBgNVHQ4EFgQUWVp/fWOPQqJX68aJslJvJe4pG0UwHwYDVR0jBBgwFoAU3xwu\n"
+    "amxlsXoHU6anORSwUBvKL6YwCgYIKoZIzj0EAwIDSAAwRQIhAMLYRaHD3iAteizV\n"
+    "wV/RCFNQAK6pBMPV521VmgdRD/S3AiA129+NLwcGGsERGSpWTWrBHkeirOHKqyAP\n"
+    "QI0Ef+HGwQ==\n"
+    "-----END CERTIFICATE-----\n";
+
+static const char rsa2048_certificate[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIICZjCCAg2gAwIBAgIUW4PWpH0UrSKEB26XENz7giYD2qwwCgYIKoZIzj0EAwIw\n"
+    "IDEPMA0GA1UEAwwGbWlkZGxlMQ0wCwYDVQQKDAR0ZXN0MCAXDTI2MDEwMjAzMDQw\n"
+    "NVoYDzIxMjYwMjAzMDQwNTA2WjAaMRgwFgYDVQQDDA9yc2EyMDQ4LmV4YW1wbGUw\n"
+    "ggEiMA0GCSqGSIb3DQEBAQUAA4IBDwAwggEKAoIBAQDCuxmYQlfS2C0V4KcSIvnn\n"
+    "206jnt6X6w7Tm9niLZ2GOLnSeTI/arodr8rhZ3AvkiY3oCYfqcOG02QpBE+VEwAz\n"
+    "izBs0rPiWFH9hFcC90XuYxqz5InNiUpqKhLvso/kFQYRkYY2ILz1SrmNcxRyj7wg\n"
+    "IvDB9TV/r9BrYQIyIUyRb5zN+rQ3AK7BUY0OQEIX/mUE0utKdRqmhG8+W3a6mr45\n"
+    "AKi/TKg38iynK5KIudrSLti3fvnvw4ZFtyg8I4rfM5gNpTcdW0zLImiyaNamhG+F\n"
+    "QHUEwK1oEzUip+SgpWtQCvRKLxa6XbuwYBE0TgoiZEZc4QqKVBFSD9MLebZAzegT\n"
+    "AgMBAAGjXjBcMBoGA1UdEQQTMBGCD3JzYTIwNDguZXhhbXBsZTAdBgNVHQ4EFgQU\n"
+    "wSFpcrTbcZb5P2Kk4y8XPeaIaPcwHwYDVR0jBBgwFoAU3xwuamxlsXoHU6anORSw\n"
+    "UBvKL6YwCgYIKoZIzj0EAwIDRwAwRAIgRTr74q8XqsGUl0KV7KZQMDtMdrhzPWG2\n"
+    "wu3kyrXB+mMCIETsPHLV37CgB6rjbcWA7SFj+0CWl3NRY4mmyvKuFQpB\n"
+    "-----END CERTIFICATE-----\n";
+
+static const char rsa3072_certificate[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIC5jCCAo2gAwIBAgIUa7mx5U1LUO4WFKVal98u5B8arfEwCgYIKoZIzj0EAwIw\n"
+    "IDEPMA0GA1UEAwwGbWlkZGxlMQ0wCwYDVQQKDAR0ZXN0MCAXDTI2MDEwMjAzMDQw\n"
+    "NVoYDzIxMjYwMjAzMDQwNTA2WjAaMRgwFgYDVQQDDA9yc2EzMDcyLmV4YW1wbGUw\n"
+    "ggGiMA0GCSqGSIb3DQEBAQUAA4IBjwAwggGKAoIBgQCeNVtBUC+IouAon/Gu6++S\n"
+    "gXoipEapAhHagEBWQLZAzHvG6XRDKzCgVRGtMMKQHgTMtmO9lo8M3BumF6u0Rf3A\n"
+    "VTHihyrogEkjKWJFar7Zn/bC+9TQVa2wdxmSCCjbatey1PeK4sgCp4Vsr0rn9/P5\n"
+    "DZSYHom+s6YHGi8uSWbglWdpOdPNrTtR1VlNMLcyoNyTnqqyjiK1NMl5Ig++9nEI\n"
+    "u/O1a+VffagP/prSxL9XSgTT5SRXd7UTjoGnVBmkKxTc7dY2g1DZCpb4L1ld2E39\n"
+    "whQ2ntYOPybJHJ0jMkiKT1vau8sK7KANx4UkGtgBgoszkNaLTE+u8jwlDxbhVOYm\n"
+    "zRMSUUmuE9mtCvebGxFkmg5YxGKr19FRf2QJnJfoFR4y+skCeaiVaKBdWRhPVQqC\n"
+    "MOHXkafMwXxfTATrR/V15jGMb5UvOXWHiiIJ5QfW+6Vo7LG7ymFQAT0mgrIOVYiU\n"
+    "fn1atKcV+B2DpUplw7zKB1H2uCKuZoNiaXmoGNCyCsMCAwEAAaNeMFwwGgYDVR0R\n"
+    "BBMwEYIPcnNhMzA3Mi5leGFtcGxlMB0GA1UdDgQWBBQl2raXbsdtQpaTUCd1yk7d\n"
+    "0lZfYzAfBgNVHSMEGDAWgBTfHC5qbGWxegdTpqc5FLBQG8ovpjAKBggqhkjOPQQD\n"
+    "AgNHADBEAiAhNTjvFyvF92TINLDH37tg+e2n5vAOhMONxIeljMW9YgIgTJltleY+\n"
+    "HoT6CJGrtf5URJtdD91u+8+U7mqWAmSuLIw=\n"
+    "-----END CERTIFICATE-----\n";
+
+static const char rsa4096_certificate[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIDaDCCAw2gAwIBAgIUNREIigKb/lTxKm6b/z0wOqStHOkwCgYIKoZIzj0EAwIw\n"
+    "IDEPMA0GA1UEAwwGbWlkZGxlMQ0wCwYDVQQKDAR0ZXN0MCAXDTI2MDEwMjAzMDQw\n"
+    "NVoYDzIxMjYwMjAzMDQwNTA2WjAaMRgwFgYDVQQDDA9yc2E0MDk2LmV4YW1wbGUw\n"
+    "ggIiMA0GCSqGSIb3DQEBAQUAA4ICDwAwggIKAoICAQDGtGJa8EESAiwFEDgNndtn\n"
+    "bmDHzLqokHiO1bRNHfMIlcgaH7ReV7F4tciWThuHXhfar7hgiMYI1NRWTDDXrI+5\n"
+    "eE8AqXZvwpi7UrmcOveKXDtTBCRUm4PSDlQEWBi/Qnn+Vn+882qtY2dAzVuV8JcY\n"
+    "cxdllMcqRdcTCuE+QMwFCrIwrb/Yig2/tREADewFhcOofW+VUVid+ngfODj9JDOs\n"
+    "8/xznYZOB9fcK9kUgRK8H8sCOT7uQbtGwN59WxMo80JZOH+8SjHr2iLvK+Rvu0G5\n"
+    "rHMXmGq37nfAUq20Uo65mkMHMl6ZmSgBcEhpJIg1Ps5QzOEbrPK7+TGVBuAmDr3+\n"
+    "YhQ/WNkiQgEKG+AAOF3rp5LhYGirV0ZRuWjXH8GnFtKVt3Z1u5E/A2k0YJUhrVgO\n"
+    "bBnADGOBxoMQNL8FjTKMcFBcX+XLF2RgCRObu5PIuEQEd2sfAqf5uhDIXGrB02Fq\n"
+    "ohCjmnZUJMeWQE2O1qct3HrvJJokXoMMDP5if721zmthCWiRiEuLIblqlFG/3sQZ\n"
+    "lc0grk4LWB88AD0W4yoa7nMTXS8Pa2ZhlVNj+nfZvMkQZHXIX9AmZh55muqNP3E7\n"
+    "O+9yK2Qn0leBw5ekBfpJQF1CFDqKUgRlrEzC/SM6q+C29QEgPf2WI4Y6wnajNNm5\n"
+    "QtdKWVQ4iv2GLy+Enl2+ywIDAQABo14wXDAaBgNVHREEEzARgg9yc2E0MDk2LmV4\n"
+    "YW1wbGUwHQYDVR0OBBYEFNRG60xh5F0SWdavKsTjX8piHkgoMB8GA1UdIwQYMBaA\n"
+    "FN8cLmpsZbF6B1OmpzkUsFAbyi+mMAoGCCqGSM49BAMCA0kAMEYCIQDBJNaNf3VC\n"
+    "4G7rfCDESuULzY+B3OHLXGMKdT9vyKvzmwIhAJBr4C0Fn1pYjN3xKd4aMkbLbUor\n"
+    "rJjyxb++Rv8xbcYk\n"
+    "-----END CERTIFICATE-----\n";
+
+static const char ec224_certificate[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBKjCB0AIUFpOj/6o1JPQqztRkjrF5LjoFO+QwCgYIKoZIzj0EAwIwIDEPMA0G\n"
+    "A1UEAwwGbWlkZGxlMQ0wCwYDVQQKDAR0ZXN0MCAXDTI2MDEwMjAzMDQwNVoYDzIx\n"
+    "MjYwMjAzMDQwNTA2WjAYMRYwFAYDVQQDDA1lYzIyNC5leGFtcGxlME4wEAYHKoZI\n"
+    "zj0CAQYFK4EEACEDOgAEC5ACLVCHc4dNHdh0hj2823a3Inr6OfKMo+9aYFsMQD4x\n"
+    "hc07EWLAkTFjNbYrxRYihtzAFKxTmbowCgYIKoZIzj0EAwIDSQAwRgIhAIy16Pfw\n"
+    "laSgEDhADKH7zGNh+gqeQu7JZAaDQ/z4gF/yAiEA0Xkr4h+4dLdbbDgBr+rw3nVE\n"
+    "VxGKrPg4V+LayTv43HE=\n"
+    "-----END CERTIFICATE-----\n";
+
+static const char ec256k1_certificate[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBNDCB2gIULwXTEkQLEpqLun2wHOySikws46IwCgYIKoZIzj0EAwIwIDEPMA0G\n"
+    "A1UEAwwGbWlkZGxlMQ0wCwYDVQQKDAR0ZXN0MCAXDTI2MDEwMjAzMDQwNVoYDzIx\n"
+    "MjYwMjAzMDQwNTA2WjAaMRgwFgYDVQQDDA9lYzI1NmsxLmV4YW1wbGUwVjAQBgcq\n"
+    "hkjOPQIBBgUrgQQACgNCAAQ4xOor8jlD379z5YsUnaj6SI7xPuApcLE1hIi+np+/\n"
+    "zd/1SqTW9YusS9oWjkITWZtfQaqDou1KuWDOQaJPzTpvMAoGCCqGSM49BAMCA0kA\n"
+    "MEYCIQDgCOhO7q5UcJGTzx5t9sQ+45gbSHSpSusICMz3x+JNlQIhAP2YrFTdrE2l\n"
+    "Oqnw/u8GNZpitOCO9FWq4OpPpc1VImIE\n"
+    "-----END CERTIFICATE-----\n";
+
+static const char ed25519_certificate[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBBzCBrgIUE6Zc4Vo4AIVeRJUJ8su0WqJLw4EwCgYIKoZIzj0EAwIwIDEPMA0G\n"
+    "A1UEAwwGbWlkZGxlMQ0wCwYDVQQKDAR0ZXN0MCAXDTI2MDEwMjAzMDQwNVoYDzIx\n"
+    "MjYwMjAzMDQwNTA2WjAaMRgwFgYDVQQDDA9lZDI1NTE5LmV4YW1wbGUwKjAFBgMr\n"
+    "ZXADIQAtZ+rn7qQmGHo54TVhThNW8U0/zDnKGZC7kqg0SFnDMDAKBggqhkjOPQQD\n"
+    "AgNIADBFAiEAs97n0WFCiyKLZ0JzmvY4+sxWHulXtXHsfveEU0fcevYCIG++pCq0\n"
+    "542QdG5ze6q+Uez4/+w9uCFRp8Kk58ako7OD\n"
+    "-----END CERTIFICATE-----\n";
+
+static const char common_certificate[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBijCCATCgAwIBAgIUSxf4yrnSzNQW0JCPR2he3ZvBRiswCgYIKoZIzj0EAwIw\n"
+    "IDEPMA0GA1UEAwwGbWlkZGxlMQ0wCwYDVQQKDAR0ZXN0MCAXDTI2MDEwMjAzMDQw\n"
+    "NVoYDzIxMjYwMjAzMDQwNTA2WjAZMRcwFQYDVQQDDA5Db21tb24uRXhhbXBsZTBZ\n"
+    "MBMGByqGSM49AgEGCCqGSM49AwEHA0IABLPxMuu+Qt7qQHODzgAkV7kEaATfuh1a\n"
+    "1iperWDC8dZG1m+v82KTLe0x6o+nYKP4gE31nTyYyrkn7Yhtfn7d3GyjTTBLMAkG\n"
+    "A1UdEwQCMAAwHQYDVR0OBBYEFIbQMJtihJlLSB5bfKwv8UqIM2emMB8GA1UdIwQY\n"
+    "MBaAFN8cLmpsZbF6B1OmpzkUsFAbyi+mMAoGCCqGSM49BAMCA0gAMEUCIQD1LwmH\n"
+    "3DyiS+lmuMitzfUQM0TSJmGdl3djOaNIi6sIAQIgU/2+F5ZPRL7/mxuHhJJfE5Gr\n"
+    "geEjJeq6m3wvEzyL4BU=\n"
+    "-----END CERTIFICATE-----\n";
+
+static const char address_certificate[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBmzCCAUGgAwIBAgIUf6WZVFrQVcSPokNx9Jo6GbBzcqkwCgYIKoZIzj0EAwIw\n"
+    "IDEPMA0GA1UEAwwGbWlkZGxlMQ0wCwYDVQQKDAR0ZXN0MCAXDTI2MDEwMjAzMDQw\n"
+    "NVoYDzIxMjYwMjAzMDQwNTA2WjAkMRMwEQYDVQQDDAp3aXRoIHNwYWNlMQ0wCwYD\n"
+    "VQQKDAR0ZXN0MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEs/Ey675C3upAc4PO\n"
+    "ACRXuQRoBN+6HVrWKl6tYMLx1kbWb6/zYpMt7THqj6dgo/iATfWdPJjKuSftiG1+\n"
+    "ft3cbKNTMFEwDwYDVR0RBAgwBocEwAACATAdBgNVHQ4EFgQUhtAwm2KEmUtIHlt8\n"
+    "rC/xSogzZ6YwHwYDVR0jBBgwFoAU3xwuamxlsXoHU6anORSwUBvKL6YwCgYIKoZI\n"
+    "zj0EAwIDSAAwRQIgHZC6/C/wbpHEwFC1GVrD/0DPlaHK436zFHu7GGu8vRACIQCQ\n"
+    "dB+UsR90rrTI5EMhHhm2EEd2pBUg0mPzq3GvNjCmjw==\n"
+    "-----END CERTIFICATE-----\n";
+
+static const char nameless_certificate[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBKzCB0gIURkd0J9qwA4OSSho8GZcnyr/6aHEwCgYIKoZIzj0EAwIwIDEPMA0G\n"
+    "A1UEAwwGbWlkZGxlMQ0wCwYDVQQKDAR0ZXN0MCAXDTI2MDEwMjAzMDQwNVoYDzIx\n"
+    "MjYwMjAzMDQwNTA2WjAPMQ0wCwYDVQQKDAR0ZXN0MFkwEwYHKoZIzj0CAQYIKoZI\n"
+    "zj0DAQcDQgAEs/Ey675C3upAc4POACRXuQRoBN+6HVrWKl6tYMLx1kbWb6/zYpMt\n"
+    "7THqj6dgo/iATfWdPJjKuSftiG1+ft3cbDAKBggqhkjOPQQDAgNIADBFAiBINj3Z\n"
+    "/CpdX36V4RUeoucrZYChQsPum+9JIlteke+v6AIhALIrqeaB3EzcEvaUDBPNR573\n"
+    "1zANHBYf9kjUdys1m49c\n"
+    "-----END CERTIFICATE-----\n";
+
+static const char many_certificate[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIFDjCCBLWgAwIBAgIUGdCWTi+FOj2UkDB3wyvjVYeIjgYwCgYIKoZIzj0EAwIw\n"
+    "IDEPMA0GA1UEAwwGbWlkZGxlMQ0wCwYDVQQKDAR0ZXN0MCAXDTI2MDEwMjAzMDQw\n"
+    "NVoYDzIxMjYwMjAzMDQwNTA2WjAPMQ0wCwYDVQQDDARtYW55MFkwEwYHKoZIzj0C\n"
+    "AQYIKoZIzj0DAQcDQgAEs/Ey675C3upAc4POACRXuQRoBN+6HVrWKl6tYMLx1kbW\n"
+    "b6/zYpMt7THqj6dgo/iATfWdPJjKuSftiG1+ft3cbKOCA9owggPWMIIDkgYDVR0R\n"
+    "BIIDiTCCA4WCCm4xLmV4YW1wbGWCCm4yLmV4YW1wbGWCCm4zLmV4YW1wbGWCCm40\n"
+    "LmV4YW1wbGWCCm41LmV4YW1wbGWCCm42LmV4YW1wbGWCCm43LmV4YW1wbGWCCm44\n"
+    "LmV4YW1wbGWCCm45LmV4YW1wbGWCC24xMC5leGFtcGxlggtuMTEuZXhhbXBsZYIL\n"
+    "bjEyLmV4YW1wbGWCC24xMy5leGFtcGxlggtuMTQuZXhhbXBsZYILbjE1LmV4YW1w\n"
+    "bGWCC24xNi5leGFtcGxlggtuMTcuZXhhbXBsZYILbjE4LmV4YW1wbGWCC24xOS5l\n"
+    "eGFtcGxlggtuMjAuZXhhbXBsZYILbjIxLmV4YW1wbGWCC24yMi5leGFtcGxlggtu\n"
+    "MjMuZXhhbXBsZYILbjI0LmV4YW1wbGWCC24yNS5leGFtcGxlggtuMjYuZXhhbXBs\n"
+    "ZYILbjI3LmV4YW1wbGWCC24yOC5leGFtcGxlggtuMjkuZXhhbXBsZYILbjMwLmV4\n"
+    "YW1wbGWCC24zMS5leGFtcGxlggtuMzIuZXhhbXBsZYILbjMzLmV4YW1wbGWCC24z\n"
+    "NC5leGFtcGxlggtuMzUuZXhhbXBsZYILbjM2LmV4YW1wbGWCC24zNy5leGFtcGxl\n"
+    "ggtuMzguZXhhbXBsZYILbjM5LmV4YW1wbGWCC240MC5leGFtcGxlggtuNDEuZXhh\n"
+    "bXBsZYILbjQyLmV4YW1wbGWCC240My5leGFtcGxlggtuNDQuZXhhbXBsZYILbjQ1\n"
+    "LmV4YW1wbGWCC240Ni5leGFtcGxlggtuNDcuZXhhbXBsZYILbjQ4LmV4YW1wbGWC\n"
+    "C240OS5leGFtcGxlggtuNTAuZXhhbXBsZYILbjUxLmV4YW1wbGWCC241Mi5leGFt\n"
+    "cGxlggtuNTMuZXhhbXBsZYILbjU0LmV4YW1wbGWCC241NS5leGFtcGxlggtuNTYu\n"
+    "ZXhhbXBsZYILbjU3LmV4YW1wbGWCC241OC5leGFtcGxlggtuNTkuZXhhbXBsZYIL\n"
+    "bjYwLmV4YW1wbGWCC242MS5leGFtcGxlggtuNjIuZXhhbXBsZYILbjYzLmV4YW1w\n"
+    "bGWCC242NC5leGFtcGxlggtuNjUuZXhhbXBsZYILbjY2LmV4YW1wbGWCC242Ny5l\n"
+    "eGFtcGxlggtuNjguZXhhbXBsZYILbjY5LmV4YW1wbGWCC243MC5leGFtcGxlMB0G\n"
+    "A1UdDgQWBBSG0DCbYoSZS0geW3ysL/FKiDNnpjAfBgNVHSMEGDAWgBTfHC5qbGWx\n"
+    "egdTpqc5FLBQG8ovpjAKBggqhkjOPQQDAgNHADBEAiAp3KiqWdE6UVe8Xnci+MWv\n"
+    "bbMkIA3lXGJCjI7YJkEdpwIgAJHSUaLKvHTKsxQBKLPySICYY487PFJGmaJNP11T\n"
+    "AtI=\n"
+    "-----END CERTIFICATE-----\n";
+
+static const char expired_certificate[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBkjCCATigAwIBAgIUVhcUeTZTxLWNy8wzGlESDGNGaYwwCgYIKoZIzj0EAwIw\n"
+    "IDEPMA0GA1UEAwwGbWlkZGxlMQ0wCwYDVQQKDAR0ZXN0MB4XDTIwMDEwMTAwMDAw\n"
+    "MFoXDTIxMDEwMTAwMDAwMFowEjEQMA4GA1UEAwwHZXhwaXJlZDBZMBMGByqGSM49\n"
+    "AgEGCCqGSM49AwEHA0IABLPxMuu+Qt7qQHODzgAkV7kEaATfuh1a1iperWDC8dZG\n"
+    "1m+v82KTLe0x6o+nYKP4gE31nTyYyrkn7Yhtfn7d3GyjXjBcMBoGA1UdEQQTMBGC\n"
+    "D2V4cGlyZWQuZXhhbXBsZTAdBgNVHQ4EFgQUhtAwm2KEmUtIHlt8rC/xSogzZ6Yw\n"
+    "HwYDVR0jBBgwFoAU3xwuamxlsXoHU6anORSwUBvKL6YwCgYIKoZIzj0EAwIDSAAw\n"
+    "RQIhAMyWRHC2D3d6RFvJzPeph8elof7S5mja7UhRrcHX2+7KAiAgemK2A3YYPdxh\n"
+    "CyOlG6cvao61WJrnbfOCuEEktgkGKA==\n"
+    "-----END CERTIFICATE-----\n";
+
+static const char future_certificate[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBlDCCATqgAwIBAgIUZsDZZtf3ahIVWisgm1UqHssp40YwCgYIKoZIzj0EAwIw\n"
+    "IDEPMA0GA1UEAwwGbWlkZGxlMQ0wCwYDVQQKDAR0ZXN0MCIYDzIwNTAwMTAxMDAw\n"
+    "MDAwWhgPOTk5OTEyMzEyMzU5NTlaMBExDzANBgNVBAMMBmZ1dHVyZTBZMBMGByqG\n"
+    "SM49AgEGCCqGSM49AwEHA0IABLPxMuu+Qt7qQHODzgAkV7kEaATfuh1a1iperWDC\n"
+    "8dZG1m+v82KTLe0x6o+nYKP4gE31nTyYyrkn7Yhtfn7d3GyjXTBbMBkGA1UdEQQS\n"
+    "MBCCDmZ1dHVyZS5leGFtcGxlMB0GA1UdDgQWBBSG0DCbYoSZS0geW3ysL/FKiDNn\n"
+    "pjAfBgNVHSMEGDAWgBTfHC5qbGWxegdTpqc5FLBQG8ovpjAKBggqhkjOPQQDAgNI\n"
+    "ADBFAiAq3r1qSAbo1O059qr1eJDYC7RqiwLCuqrCBKhnyqBvEAIhAOndHmY6RWcY\n"
+    "y3ZoTNeWigCuN4pb+BPHLk0M/x++YT4C\n"
+    "-----END CERTIFICATE-----\n";
+
+static const char ec256_sec1[] =
+    "-----BEGIN EC PARAMETERS-----\n"
+    "BggqhkjOPQMBBw==\n"
+    "-----END EC PARAMETERS-----\n"
+    "-----BEGIN EC PRIVATE KEY-----\n"
+    "MHcCAQEEIO5t3aA+EB8YiLH5ZBHolnpmMIstIZgdtXYhdRqPyRD0oAoGCCqGSM49\n"
+    "AwEHoUQDQgAEs/Ey675C3upAc4POACRXuQRoBN+6HVrWKl6tYMLx1kbWb6/zYpMt\n"
+    "7THqj6dgo/iATfWdPJjKuSftiG1+ft3cbA==\n"
+    "-----END EC PRIVATE KEY-----\n";
+
+static const char ec256_pkcs8[] =
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg7m3doD4QHxiIsflk\n"
+    "EeiWemYwiy0hmB21diF1Go/JEPShRANCAASz8TLrvkLe6kBzg84AJFe5BGgE37od\n"
+    "WtYqXq1gwvHWRtZvr/Niky3tMeqPp2Cj+IBN9Z08mMq5J+2IbX5+3dxs\n"
+    "-----END PRIVATE KEY-----\n";
+
+static const char ec384_sec1[] =
+    "-----BEGIN EC PARAMETERS-----\n"
+    "BgUrgQQAIg==\n"
+    "-----END EC PARAMETERS-----\n"
+    "-----BEGIN EC PRIVATE KEY-----\n"
+    "MIGkAgEBBDBDsPl3a2cYIlQsS9LKeMO/A6KKpfFTPEmMgHq0r8fwuoeJbxrK/V4F\n"
+    "2xi218EMxcugBwYFK4EEACKhZANiAAQFGpWAOQwuvOcGt65Ez1esxbAGF2E9KTVB\n"
+    "hRZ89/HhucFah+k9LVY6bsD03PTcJ9ETIVzhYfutFUsMxG9BEI+wAeGZsaX8e8Uq\n"
+    "8eS/z8ulRAxRSHDhumY5gdVVPs6rClo=\n"
+    "-----END EC PRIVATE KEY-----\n";
+
+static const char ec384_pkcs8[] =
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MIG2AgEAMBAGByqGSM49AgEGBSuBBAAiBIGeMIGbAgEBBDBDsPl3a2cYIlQsS9LK\n"
+    "eMO/A6KKpfFTPEmMgHq0r8fwuoeJbxrK/V4F2xi218EMxcuhZANiAAQFGpWAOQwu\n"
+    "vOcGt65Ez1esxbAGF2E9KTVBhRZ89/HhucFah+k9LVY6bsD03PTcJ9ETIVzhYfut\n"
+    "FUsMxG9BEI+wAeGZsaX8e8Uq8eS/z8ulRAxRSHDhumY5gdVVPs6rClo=\n"
+    "-----END PRIVATE KEY-----\n";
+
+static const char ec521_sec1[] =
+    "-----BEGIN EC PARAMETERS-----\n"
+    "BgUrgQQAIw==\n"
+    "-----END EC PARAMETERS-----\n"
+    "-----BEGIN EC PRIVATE KEY-----\n"
+    "MIHcAgEBBEIBvAvYZ3+vC2snY41x9tRvr/8FY18newZ8jhGc6p86Udbxk3WSpaOr\n"
+    "H39GhSM653zjeBhs9KzFWWdhzd/gMDl12FugBwYFK4EEACOhgYkDgYYABAEa0R79\n"
+    "d4i8O/ShSya2X1yL/9FSBd7osJaO3++naSELahjLf5GAUNXadU5komW8yxk6puMn\n"
+    "D/qNkzjKhv7utDJo9ABvtXjlFWWrISUc1WX7wPXdI1NNqGIMAWe1WhtVAd01KiTn\n"
+    "SJ9sA8YgtMLghFVbgC/44dIS5P2WHkA6sSDCGIGxUw==\n"
+    "-----END EC PRIVATE KEY-----\n";
+
+static const char ec521_pkcs8[] =
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MIHuAgEAMBAGByqGSM49AgEGBSuBBAAjBIHWMIHTAgEBBEIBvAvYZ3+vC2snY41x\n"
+    "9tRvr/8FY18newZ8jhGc6p86Udbxk3WSpaOrH39GhSM653zjeBhs9KzFWWdhzd/g\n"
+    "MDl12FuhgYkDgYYABAEa0R79d4i8O/ShSya2X1yL/9FSBd7osJaO3++naSELahjL\n"
+    "f5GAUNXadU5komW8yxk6puMnD/qNkzjKhv7utDJo9ABvtXjlFWWrISUc1WX7wPXd\n"
+    "I1NNqGIMAWe1WhtVAd01KiTnSJ9sA8YgtMLghFVbgC/44dIS5P2WHkA6sSDCGIGx\n"
+    "Uw==\n"
+    "-----END PRIVATE KEY-----\n";
+
+static const char rsa2048_pkcs1[] =
+    "-----BEGIN RSA PRIVATE KEY-----\n"
+    "MIIEowIBAAKCAQEAwrsZmEJX0tgtFeCnEiL559tOo57el+sO05vZ4i2dhji50nky\n"
+    "P2q6Ha/K4WdwL5ImN6AmH6nDhtNkKQRPlRMAM4swbNKz4lhR/YRXAvdF7mMas+SJ\n"
+    "zYlKaioS77KP5BUGEZGGNiC89Uq5jXMUco+8ICLwwfU1f6/Qa2ECMiFMkW+czfq0\n"
+    "NwCuwVGNDkBCF/5lBNLrSnUapoRvPlt2upq+OQCov0yoN/IspyuSiLna0i7Yt375\n"
+    "78OGRbcoPCOK3zOYDaU3HVtMyyJosmjWpoRvhUB1BMCtaBM1IqfkoKVrUAr0Si8W\n"
+    "ul27sGARNE4KImRGXOEKilQRUg/TC3m2QM3oEwIDAQABAoIBAEOgJV3WoFhFIbco\n"
+    "yuyGAAKwiylQaV4Z0A7V339oNv3fYk0BMN2MK3FW1N6dhPzIRQRpVgQF+TSv4edK\n"
+    "q3aKYDYGPv1z2Ougn2yq0mrhw8PrX+EcW2zpIlInJWdfvA/J608bmh/fE7Ad0L2a\n"
+    "Ov4kA4GnkLPS+87JmFhKGrCdFtGkdWZ3wLPmYZGF2jB4k7A+tmBxtUTKyQGn5saw\n"
+    "RgxWcaeDBd5vZxXdnZPckjamWS6R3xtcs7eLkVNAoJPBAVacc+4IlJ6SQCJCD3gK\n"
+    "6aNZKrhM3EyAslF+NJeZo6vOMR1h4eHJPpsLaZp/licZRjcjl+gNSR5xiAeJIsjK\n"
+    "8RjKTEECgYEA60AwGiQq2n0xIKWREVcBC9kE8WM/GU7VXPWIk7y+nDMmlE21FqUL\n"
+    "8Do9oh07hSWhDw295BOevRL4bpf/qJq+mb7xwIRPH4zUVYrWTDAS+2j2ZPlloQ58\n"
+    "GPFv7uXg4EhoWkBoL7SEkgY34kB3KhWOhlv2te/R067rQ8wqYGXeCcECgYEA0+f/\n"
+    "whqKC7hXp5Y/SCP8HvR/OeeR/nsFSdq9EYSYQbKnV1vdB99G6HWFcxSUQN22fhFl\n"
+    "W014YJUGgDoR9BPPwOHJOf3cE+g0YEgDXMaZVp/FwaFPIJglYsDjKGQy2/betsT6\n"
+    "Ei8Zrg4jhPbZWhNZiBrRRJVwl8dFClMDkdr3XtMCgYAkj1gqZ96FEBm3ciOmZzgR\n"
+    "aEu9W+gtfbPo+3ubQiT5T3W6bI0tFL9TOSnk7NgYLC3okgEl1erAhZc4UMT5pfrj\n"
+    "F+qoOae2RoOlO6tsMbhxe/F25c9mhULB+Zukq/MTyAz3obTPXSWRMAg1UEF0t97r\n"
+    "gJVJ1xhr5m5Hng4j5xDnwQKBgQDCZBkjHuV0Su9eNV5n91rZqsDrhZtQL9pyHc9D\n"
+    "urdRzWnlocfp6NFLfkOlhkNaHgnDLIImd7LuJseH6b1+go4bCwVlxZOWT3V8vZMY\n"
+    "ELep13e6YRgNdoUVSo0YCJL/ZkB4ucoN1FdibGX5G9nX39hKGw/OMqjPE2YqSm0D\n"
+    "6DL1MQKBgAGs1HG4FRcLOZ6AmpJI76nTb2ycO4nyipe8PFtXQaLZFo70bPK6/ai8\n"
+    "68bsZbOsIlYy5kT/Bdf0+mSVWyToJPHH+bODgq8WvdKAPhMoX7mEu6t8JKWtSS6L\n"
+    "H3CwDYIi8upYyemXWRixriQVAEsoWGsJIyM8rGsmfd+Yo1u0xIGT\n"
+    "-----END RSA PRIVATE KEY-----\n";
+
+static const char rsa2048_pkcs8[] =
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQDCuxmYQlfS2C0V\n"
+    "4KcSIvnn206jnt6X6w7Tm9niLZ2GOLnSeTI/arodr8rhZ3AvkiY3oCYfqcOG02Qp\n"
+    "BE+VEwAzizBs0rPiWFH9hFcC90XuYxqz5InNiUpqKhLvso/kFQYRkYY2ILz1SrmN\n"
+    "cxRyj7wgIvDB9TV/r9BrYQIyIUyRb5zN+rQ3AK7BUY0OQEIX/mUE0utKdRqmhG8+\n"
+    "W3a6mr45AKi/TKg38iynK5KIudrSLti3fvnvw4ZFtyg8I4rfM5gNpTcdW0zLImiy\n"
+    "aNamhG+FQHUEwK1oEzUip+SgpWtQCvRKLxa6XbuwYBE0TgoiZEZc4QqKVBFSD9ML\n"
+    "ebZAzegTAgMBAAECggEAQ6AlXdagWEUhtyjK7IYAArCLKVBpXhnQDtXff2g2/d9i\n"
+    "TQEw3YwrcVbU3p2E/MhFBGlWBAX5NK/h50qrdopgNgY+/XPY66CfbKrSauHDw+tf\n"
+    "4RxbbOkiUiclZ1+8D8nrTxuaH98TsB3QvZo6/iQDgaeQs9L7zsmYWEoasJ0W0aR1\n"
+    "ZnfAs+ZhkYXaMHiTsD62YHG1RMrJAafmxrBGDFZxp4MF3m9nFd2dk9ySNqZZLpHf\n"
+    "G1yzt4uRU0Cgk8EBVpxz7giUnpJAIkIPeArpo1kquEzcTICyUX40l5mjq84xHWHh\n"
+    "4ck+mwtpmn+WJxlGNyOX6A1JHnGIB4kiyMrxGMpMQQKBgQDrQDAaJCrafTEgpZER\n"
+    "VwEL2QTxYz8ZTtVc9YiTvL6cMyaUTbUWpQvwOj2iHTuFJaEPDb3kE569Evhul/+o\n"
+    "mr6ZvvHAhE8fjNRVitZMMBL7aPZk+WWhDnwY8W/u5eDgSGhaQGgvtISSBjfiQHcq\n"
+    "FY6GW/a179HTrutDzCpgZd4JwQKBgQDT5//CGooLuFenlj9II/we9H8555H+ewVJ\n"
+    "2r0RhJhBsqdXW90H30bodYVzFJRA3bZ+EWVbTXhglQaAOhH0E8/A4ck5/dwT6DRg\n"
+    "SANcxplWn8XBoU8gmCViwOMoZDLb9t62xPoSLxmuDiOE9tlaE1mIGtFElXCXx0UK\n"
+    "UwOR2vde0wKBgCSPWCpn3oUQGbdyI6ZnOBFoS71b6C19s+j7e5tCJPlPdbpsjS0U\n"
+    "v1M5KeTs2BgsLeiSASXV6sCFlzhQxPml+uMX6qg5p7ZGg6U7q2wxuHF78Xblz2aF\n"
+    "QsH5m6Sr8xPIDPehtM9dJZEwCDVQQXS33uuAlUnXGGvmbkeeDiPnEOfBAoGBAMJk\n"
+    "GSMe5XRK7141Xmf3WtmqwOuFm1Av2nIdz0O6t1HNaeWhx+no0Ut+Q6WGQ1oeCcMs\n"
+    "giZ3su4mx4fpvX6CjhsLBWXFk5ZPdXy9kxgQt6nXd7phGA12hRVKjRgIkv9mQHi5\n"
+    "yg3UV2JsZfkb2dff2EobD84yqM8TZipKbQPoMvUxAoGAAazUcbgVFws5noCakkjv\n"
+    "qdNvbJw7ifKKl7w8W1dBotkWjvRs8rr9qLzrxuxls6wiVjLmRP8F1/T6ZJVbJOgk\n"
+    "8cf5s4OCrxa90oA+EyhfuYS7q3wkpa1JLosfcLANgiLy6ljJ6ZdZGLGuJBUASyhY\n"
+    "awkjIzysayZ935ijW7TEgZM=\n"
+    "-----END PRIVATE KEY-----\n";
+
+static const char rsa3072_pkcs8[] =
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MIIG/QIBADANBgkqhkiG9w0BAQEFAASCBucwggbjAgEAAoIBgQCeNVtBUC+IouAo\n"
+    "n/Gu6++SgXoipEapAhHagEBWQLZAzHvG6XRDKzCgVRGtMMKQHgTMtmO9lo8M3Bum\n"
+    "F6u0Rf3AVTHihyrogEkjKWJFar7Zn/bC+9TQVa2wdxmSCCjbatey1PeK4sgCp4Vs\n"
+    "r0rn9/P5DZSYHom+s6YHGi8uSWbglWdpOdPNrTtR1VlNMLcyoNyTnqqyjiK1NMl5\n"
+    "Ig++9nEIu/O1a+VffagP/prSxL9XSgTT5SRXd7UTjoGnVBmkKxTc7dY2g1DZCpb4\n"
+    "L1ld2E39whQ2ntYOPybJHJ0jMkiKT1vau8sK7KANx4UkGtgBgoszkNaLTE+u8jwl\n"
+    "DxbhVOYmzRMSUUmuE9mtCvebGxFkmg5YxGKr19FRf2QJnJfoFR4y+skCeaiVaKBd\n"
+    "WRhPVQqCMOHXkafMwXxfTATrR/V15jGMb5UvOXWHiiIJ5QfW+6Vo7LG7ymFQAT0m\n"
+    "grIOVYiUfn1atKcV+B2DpUplw7zKB1H2uCKuZoNiaXmoGNCyCsMCAwEAAQKCAYAF\n"
+    "6hS5QlgkkYIzwpb0ZRmVroV0WhPSKaOlOXouP0kQ7xQJgZy5DhpJRCTfBp2faZ/g\n"
+    "T0k3QzOh1XCrKuNeX+d2kzjEMS1nd7REPj3QPodX92TwMR3pk+pkWG96SBfO7BWY\n"
+    "N+HxLT0w7DZOs9bnCRvzyZAuh6W6nVitl0sAPfo8lxlAk8rZO4qmKoWmHxYaLG1S\n"
+    "j3HuLuYZRBnsD1vrVacwHmaj956hjT8FKg17p6NHjhrUGRLcujroukEakkhLHNkh\n"
+    "xBNjcVv2ta2TOJ1z+gfUZwY+HYxA2llB0IPiN2qlS66V83fTNKh2i1LMpJ+x55et\n"
+    "yvNMqnyXdrzpCQi6LXyiEb32TBKJyDgD/42YcE3xbt+gY71gVJdV2EL4LjCa1+rE\n"
+    "0HR/A+IZKRvMD+wRc/TjkPF+F6ht0mwLEWNnmWbSNbCvUFaMuBWgiP1RrcCsz3v4\n"
+    "fS3dqumXbAslpJzGOOcf6gVGpE5q7ke3nlwMuGvPuoOZHdCOI3oDnbfuE7GBrBEC\n"
+    "gcEAziRwDBYD2m4Y8PwfYQIwyyZ2BPDLuXChdY/dI+nGKBJfUVRKwK+55ka/pRXV\n"
+    "WWyjyVhfGFBP5TCF0VqEZFs5GZDd+3Hn+HUjgtgVVn3JUoCuf8Abq+J9e0Gm3RL0\n"
+    "TavsduG9em8ULmNNkyT+4jMQAnkyhXNFdo7fZjVRKKYafxsB0VMZ2MaqDfgxs6ZN\n"
+    "OKrqMMoJmM8m0mUFH6ghVZbrgzHSqbfFkxK+AfsLH/L9tM7rttoL6geZKrXCKxbD\n"
+    "5IzdAoHBAMR5B8Hb6bjZfA2omkPxgrdt/jSgoIu0mIkSh0mLSu4C5wzYyp3HfLP1\n"
+    "qN6VYUTlC9dzfmK00JBbe2sd7DkI2MZaFpMAuyr8xgZMoXw2ofWXskM+m2uWEVX4\n"
+    "RczpsAiyli1yJHSRC9RmZhpFo9YJs37mLTosv84QJUfu8lnZZmTfXS788Kx7U6oy\n"
+    "qMvJ31cJYz3d3YwESsGRFV5w/K1I0TojypiUsseTzaY6ek0Um/Vr4PWIO41n4pSE\n"
+    "U2iRPpssHwKBwAagn0WUM52DKqQcxvl8c4skemjgQPx+RYKdFHQCIQ/Kv2vC9QBK\n"
+    "5gQkRCcPk6NjXcSsZapHcrognDzF1znOwQA0ax6ZY+bWBUVAozb7pkxTvMh4qasW\n"
+    "Bgi/bJjw8g/JNjoAOfJEvfZb1POlHdix4ZLiyKAHu7T7FO2ZSzmuVW2+tYlATbVt\n"
+    "dawrTZXEA/mNbSgSZsqV5l6fRtHkuuWgi4PVRzuTn/OBh8BSjOIDEusMOAHR8s4c\n"
+    "Xm1EGLD/815WtQKBwC2wF2W1Rfx+VqK2emkiWEtfgKWsVKkoLfByJpOrmJkQg7ox\n"
+    "D6zxHsaacdKQ2jWzLbXEXbeGZJmtLF4Ub0I0FHTLrkQw/1VXwpTkbQj9i1wZEpMg\n"
+    "k/PIye879L9Z+F2Nae7XhDK3KBEUXtntJ9Q2HU99JzdIALJifsjjf+f07iK27mxm\n"
+    "1XDGnQYPEcGSCCWtQS650TMmLFwm6Nk1XQzOyhjDCfHBYnGWpVPqdVZHXJ0NoRp3\n"
+    "u6F+buoqe1rtq6lZ8QKBwQCu8+adtGLns2xrs7UXteKXz9N7NX+2d9faEUlgyCNb\n"
+    "ZlgXAEXcULRAz27ZXdyJhjUDkeJURUsS71ewUgjmbJjhqcyhQDDbhjtV7LILe74V\n"
+    "89sfO1Wn637jvUHZ3ZJAuwt4ujFihiQZxHd4Y8ZENs9aSY4oq1/7EENfpx5GolCc\n"
+    "DcnXrtkuz2zajWb4dIjYtVhZVJrE1mBNKErPZxFbr9s7lE2oFlKy6y1mnthWglPK\n"
+    "A10OkEWzSTuwwHWGGZCl/cQ=\n"
+    "-----END PRIVATE KEY-----\n";
+
+static const char rsa4096_pkcs1[] =
+    "-----BEGIN RSA PRIVATE KEY-----\n"
+    "MIIJJwIBAAKCAgEAxrRiWvBBEgIsBRA4DZ3bZ25gx8y6qJB4jtW0TR3zCJXIGh+0\n"
+    "XlexeLXIlk4bh14X2q+4YIjGCNTUVkww16yPuXhPAKl2b8KYu1K5nDr3ilw7UwQk\n"
+    "VJuD0g5UBFgYv0J5/lZ/vPNqrWNnQM1blfCXGHMXZZTHKkXXEwrhPkDMBQqyMK2/\n"
+    "2IoNv7URAA3sBYXDqH1vlVFYnfp4Hzg4/SQzrPP8c52GTgfX3CvZFIESvB/LAjk+\n"
+    "7kG7RsDefVsTKPNCWTh/vEox69oi7yvkb7tBuaxzF5hqt+53wFKttFKOuZpDBzJe\n"
+    "mZkoAXBIaSSINT7OUMzhG6zyu/kxlQbgJg69/mIUP1jZIkIBChvgADhd66eS4WBo\n"
+    "q1dGUblo1x/BpxbSlbd2dbuRPwNpNGCVIa1YDmwZwAxjgcaDEDS/BY0yjHBQXF/l\n"
+    "yxdkYAkTm7uTyLhEBHdrHwKn+boQyFxqwdNhaqIQo5p2VCTHlkBNjtanLdx67ySa\n"
+    "JF6DDAz+Yn+9tc5rYQlokYhLiyG5apRRv97EGZXNIK5OC1gfPAA9FuMqGu5zE10v\n"
+    "D2tmYZVTY/p32bzJEGR1yF/QJmYeeZrqjT9xOzvvcitkJ9JXgcOXpAX6SUBdQhQ6\n"
+    "ilIEZaxMwv0jOqvgtvUBID39liOGOsJ2ozTZuULXSllUOIr9hi8vhJ5dvssCAwEA\n"
+    "AQKCAgBVR/MUo5vR3lPFQo5ELdWOQT3RUslj8kmDyC2PkYSO0TYmHChd+1YkgCSc\n"
+    "ed5vzU8AoT1JVTplbO7LMP0fe6TdzcheeNznn4XMk/csmdRHMkmV2ie7lllPrK2b\n"
+    "hbHtWFsicT52uqQ00X5tvhWKN02qBS9r/hwyxPHHbvp4LPhDS7FpmhDGH45CErS+\n"
+    "qLr9LclpRZi/5b9aYjbu80LmRoTVPIxDlL6hO9WF3d3X4oPHcP/ArxAW0uhNOBbl\n"
+    "h1KkVy9JOqn8Bn4Bg0hODTEIUT6msWBeJqDa20LTLMj3pR0zhIUzEAew9Z5Ja8bw\n"
+    "NWkuLQwAesY8ihBN4+hHVUGbo+Ufh9ksgFXfb+smLakuyBCTDjmdPcX6fXyF1ln1\n"
+    "ad9c7p6NG+iJCu0uWwbgz2x77Hjx6fSzJRcoii8cfgDoisP57utIEpmUjT91Qbvv\n"
+    "abb+8u8bObzE5hJJFwZlHLeP1xaS22oVm4uYh5wnSqXmUSJ5d8suiRajRw8K5y8W\n"
+    "3ZaY4W/q+gbrLgdHKdvxOF464XqO2LO27ugLmNaI+f8TwEUIR++yLmFeSYTJejcC\n"
+    "RyoMiDYDhHK7k+p/sawTUkIjZG30VV77VqdKgMLcSjV4hoIA/NFkySFcDFT3iGVY\n"
+    "825o1cMKFNyHMOBWKsotlaUJZdkcdu0T44TZ0gr8OrWhlvGC8QKCAQEA9qzlQmHB\n"
+    "GkR7yjKrBM5pILqli3KeK6IWX9BT7gcWGwe6kc3IwCPutvqAdVH36oyBzU8Q7YNb\n"
+    "8CQk6KA0Ns739Q5I/tjMGC19KjRGHDbiD37lHYU1pMuuxuIeiH+vCvhpP2lflrRz\n"
+    "dPG/XMpdlxdfSZ+jCcLigz2bC/DOe8lq5SX7Cs5V5KQkiF57O/gPk+zHw5OuXHbQ\n"
+    "8AxSUabIpAQAPMr9brTnXl0MxNV3UjdxRFQFCkAI28y0SwkUcFnqvSx88U/lfxmQ\n"
+    "WCoP7kM/3TS1bcyLYdrXUiG1iS2fv+IgtxQzLNl6kbxybDIKYTzNluELU6vG06CV\n"
+    "eWSm6cimNn19WwKCAQEAzjdFP/9J1txQfrB7gKDMAkIer4U92Fvi5P2EfiRH8ePl\n"
+    "gT/o5/v+c8RAxjZeMKQp+btltw67cXwbEvy23Uo7Ex9RRjtoSJzXF3RCcciqMKrR\n"
+    "Y89AnBSlsoH9eSvIrYMBDHj+cA/y7JlnAcE1sIDJ5cvj4KdoZQlTsgxc2aRjFZHK\n"
+    "ur9yXwCY8Tgjt2RuO337UtOqCr/yWzQKAom/fOPnmVL8g+GHXdMQbSeWqAoOpXVv\n"
+    "AjcYSh03ItzicuBGfQg1Glnc1R1VYLVdXRV+aZipeMtpiztcNha9gP16O4tk0FXQ\n"
+    "yQcRc+J1Bb+AFkd7S7L4B01PGg/JJBMlrF4NJA5PUQKCAQAkh1v35ZP7+NJAEhrD\n"
+    "PnHQ9/LV4KZNndYkYCxdnk0GubFGMCwfT/Lkw9nMBdRptl7ucVv3YDF4MVIJ5Nd2\n"
+    "mlWbw37Jxn8KwYm8ezs6qGH3m3oAUh6shcEfEJMm8YmRXVHwowEVxykl0zrcWddc\n"
+    "LYjd1TcGlgaHGtNgBEv/hsc+oc44Pm/3yNrkGuGy8rwT0seOTctPRAUS1zBFiSZD\n"
+    "K5iBaCn5f+6XSb4/U8E0uqMaVDre1ra5HepBBloxfQ9G7lSeQ4+fr8BxXeE4Dlth\n"
+    "vZF0bgrh9c9XCUjhxJDYkHr5wZMGfDorZLWpEgv5dFCZnD/aJyDta+VWsbIKAr2i\n"
+    "ahjrAoIBAEdVGyFOH66xOy73wWD3PlqxoIe6oXAMKOppP8Gar0BfQu54uwo0Qwqs\n"
+    "onNuLxrITrTSPBccg354Ha1tuZvGp7Svqp+OwT4M8uJsFufhL+3xyMir0n+rLL4Y\n"
+    "9SNLH/nVTTGRUQJWogNx9Q3IVdgeVLim1MbLYfNBTLBUUnH+yT+W1PfQbbGrNTyL\n"
+    "3N79YJw3sg4upa1eRGmEEMpb998tvtlsuWitRPQRpKb9gMHT6MkXXDT59e79OCtZ\n"
+    "GQP/zKJHiob4+sjFgtkXI5qlarsAUe80/edpuzYCm77Y78VVLKRcawJ+7WyWs0Av\n"
+    "xBDw3ReMavurpGcxerR94xRC3GzSfmECggEAAa2fLOKOwKT09zhJc2+SRwqI9G+M\n"
+    "OK4h1cphIJnUG2orYfaGizb+hlID3os2FUlZHQJ+AlWcksIEf+ATq9bfSPPOsLrq\n"
+    "+pbhJbde+iiTs3pv/dKKq74CdbfZtcq6GZO8CPGE+X4reasKxARdUFbh6nhY+nX0\n"
+    "EQts+qy/aYWhfbsMz6D4vTSzSj1V/PmHNpZMQ05Si072RCgTECcJ4BaskIonmaY8\n"
+    "cA7BHkyzVOGUz4LP9b7McG3btY6kYf1v3J7JqMqNyk2iCfulP8s2pkSU6J4wvK4+\n"
+    "CX31ZURNydfY6rt+wug9VhUjQbQ9022JLg10CmHNVZBq/eu62YCqP6GA8Q==\n"
+    "-----END RSA PRIVATE KEY-----\n";
+
+static const char rsa1024_pkcs8[] =
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MIICdgIBADANBgkqhkiG9w0BAQEFAASCAmAwggJcAgEAAoGBALkjcpDiebEN8Kd0\n"
+    "lZ8//BRCa6UDNQtnx4nNLKXJnZyWueWnI1x2ip+7UwjqzNlIXtTUJQ4XpC9UtUVl\n"
+    "fT37VeLNkfSgKiB1FTrsfiVZfDGPVNHkWkzeBhslJ/6oTSefmvfi6HIBri3AObQS\n"
+    "T30j7UNbdXgJNVLGXY4C+g3dqAIrAgMBAAECgYBZU94iQ/PdVtGHqnvKw6+YAtg3\n"
+    "XQ3J+//N4F4re9T9SchWI0evhE6sdVDCG7BNIlsHK3jZjNSeNavk2OwN7Ofp3Sf4\n"
+    "23BQ4EGQDcpgxpLZY3PELFyDTdI3+LaC55B33sbvX6R2syNRxxCpnhq+bR7Ezq1q\n"
+    "Q94+XXCixlJ+5rH9IQJBAOhhJWmlAf0R6sRizXRn9aUXzlb8yr/KxPBKH87Nbu50\n"
+    "t/PA1GOmTyE53u52JU284S+0HLWhea+0EXDRAeOKX5ECQQDL9QVtg5H1x2rQRWOH\n"
+    "bcqBYRFhAqzWXlQu3y9lHARg4Vo/zqnWVFHa1Rz392QHueSG+lossFoK15EP3Otb\n"
+    "bd/7AkAdRE7v9UZA10bYIRF7PbSkbFEih4gJi8It+Uf0Rc9Y3P5mBr05J7MDnkRD\n"
+    "iEG+frFlzqtm/MVUqbsgmFJClCThAkBvTprVt3YSwfADFbtJj5tynDzVypX0r6oV\n"
+    "omvFLFMfZBzSscByXbYGTUPv9605ojObjklkFiItxJNAKvqu/Pm9AkEAlgn6o5fL\n"
+    "6+NxG/ohRWwDFZzAfAl+d6e+lK4UGGrAMD9JER7AqRfQzeDVjnsHbnJkIq2WYZn5\n"
+    "ZKomvX+QiUEkNA==\n"
+    "-----END PRIVATE KEY-----\n";
+
+static const char ec224_pkcs8[] =
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MHgCAQAwEAYHKoZIzj0CAQYFK4EEACEEYTBfAgEBBBwkTLAvqxacINSQpyYHMrDv\n"
+    "3EqRjld4sBOikZDWoTwDOgAEC5ACLVCHc4dNHdh0hj2823a3Inr6OfKMo+9aYFsM\n"
+    "QD4xhc07EWLAkTFjNbYrxRYihtzAFKxTmbo=\n"
+    "-----END PRIVATE KEY-----\n";
+
+static const char ec256k1_pkcs8[] =
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MIGEAgEAMBAGByqGSM49AgEGBSuBBAAKBG0wawIBAQQgVWI1+2UMBLEtK6e6YF10\n"
+    "4oLk//aZwCCHPAOlptx2yo2hRANCAAQ4xOor8jlD379z5YsUnaj6SI7xPuApcLE1\n"
+    "hIi+np+/zd/1SqTW9YusS9oWjkITWZtfQaqDou1KuWDOQaJPzTpv\n"
+    "-----END PRIVATE KEY-----\n";
+
+static const char ed25519_pkcs8[] =
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MC4CAQAwBQYDK2VwBCIEIOnUAqrrohrXN2vifsYM7QLMX2Y/TpEWQYAl39Loga+R\n"
+    "-----END PRIVATE KEY-----\n";
+
+static const char ec256_pkcs8_encrypted[] =
+    "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
+    "MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAg9V4oAfuSiOwICCAAw\n"
+    "DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEOLjaolm1vaBY9/Kmej0DQ4EgZBB\n"
+    "TZ7x16+qwrS91a7g8Pu5mvi8gT4GQ3k0e3FnWb5ghtzjrzEEEWpzUY3NGnbGio+6\n"
+    "E/z5WGkRQpY9yCC6FYQIGo04xIO7zFjVuy4cGru3Sdcp9BP7z7DiO6LTEf2PX3Xb\n"
+    "NTOOpuMRzieymihPTTwEzbgDi773wwTGZ4y0q/4y+DhoO0IqmXNkhjpD1UkD4UQ=\n"
+    "-----END ENCRYPTED PRIVATE KEY-----\n";
+
+static const char ec256_sec1_encrypted[] =
+    "-----BEGIN EC PRIVATE KEY-----\n"
+    "Proc-Type: 4,ENCRYPTED\n"
+    "DEK-Info: AES-128-CBC,7CFE9C096EC9593841307C5EF95E1DC7\n"
+    "\n"
+    "50TDLdlSSRJ9wKM8cq3178bRnRXgq8Sg1sDeDwXXdR2WZoOpejpJorLStyVBjemv\n"
+    "Th3EPt6ZnJHLLnabrDy7k9RpckIF2ARawThaKopeXzitPD0SVQC3XXc546QC1WgQ\n"
+    "/pDHA4u5ABslwjYBK31XTNQbd1KLzsMD0ZQhXtrCDpo=\n"
+    "-----END EC PRIVATE KEY-----\n";
+
+#endif

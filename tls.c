@@ -1,0 +1,855 @@
+/* tls.c - see tls.h */
+#include "tls.h"
+
+#include <bearssl.h>
+
+#include <string.h>
+#include <unistd.h>
+
+#include "keys.h"
+
+#define PAGE 4096
+#define SLAB_SIZE 65536             /* images of one size class share a slab */
+#define CLASS_STEP 32               /* bytes by which the classes of images differ */
+#define CLASSES 136                 /* up to more than a whole context with its table of runs */
+/* Bytes of address space per link, more than an image takes, and slabs for classes that are begun;
+ * a test makes them small. */
+#ifdef TLS_IMAGE_RESERVED
+#define IMAGE_RESERVED TLS_IMAGE_RESERVED
+#define SLABS_SPARE TLS_SLABS_SPARE
+#else
+#define IMAGE_RESERVED 1024
+#define SLABS_SPARE 16
+#endif
+#define SEED_SIZE 32
+#define SESSION_SIZE 100            /* what BearSSL's cache takes for one */
+#define RECORD_HEAD 5
+#define RECORD_ALERT 21             /* a type of record */
+#define CIPHERTEXT_MAX (TLS_RECORD_MAX - RECORD_HEAD)
+
+typedef uint64_t word;              /* the unit in which contexts are compared */
+
+#define CONTEXT_WORDS (sizeof(br_ssl_server_context) / sizeof(word))
+
+_Static_assert(sizeof(br_ssl_server_context) % sizeof(word) == 0, "a context is whole words");
+
+enum link_state { LINK_NONE, LINK_HANDSHAKE, LINK_OPEN };
+
+struct link {
+	uint32_t place;             /* of its slot (from 1), or of its image, in steps */
+	uint8_t state;
+	uint8_t class;              /* of the image */
+};
+
+/* A handshake that goes on. */
+struct slot {
+	br_ssl_server_context context;
+	uint32_t next;              /* free slot */
+	bool full;                  /* no session was resumed */
+};
+
+/* What BearSSL asks for certificate and signature. */
+struct policy {
+	const br_ssl_server_policy_class *vtable;
+	struct keys *keys;              /* NULL until tls_load */
+	const struct keys_pair *pair;   /* chosen for the handshake at hand */
+	bool asked;
+};
+
+/*
+ * Images of one size class fill slabs without a gap: where one is given back the last moves in. So
+ * a slab is free again when the images that are left need fewer, and may serve any class. Slabs
+ * count from 1; a place counts steps.
+ */
+struct shelf {
+	uint32_t slab;              /* the last; each begins with the number of the one before */
+	uint32_t used;              /* images in it */
+};
+
+/* BearSSL's cache, and what has to be done when it finds a session. */
+struct sessions {
+	const br_ssl_session_cache_class *vtable;
+	br_ssl_session_cache_lru cache;
+};
+
+struct tls {
+	br_ssl_server_context work;         /* where every context works */
+	br_ssl_server_context template;     /* what every context starts from */
+	br_ec_impl curves;                  /* for the key exchange */
+	struct policy policy;
+	struct tls_options options;
+	struct tls_totals totals;
+	struct sessions sessions;
+	struct link *link;                  /* by number */
+	struct slot *slot;                  /* by number less 1 */
+	uint32_t free_slot, used_slots;
+	uint8_t *images;
+	uint32_t slabs, slabs_used;         /* how many there are, and were ever used */
+	uint32_t free_slab;                 /* given back; each begins with the next's number */
+	struct shelf shelf[CLASSES];        /* by size class */
+	unsigned char in[BR_SSL_BUFSIZE_INPUT];
+	unsigned char out[BR_SSL_BUFSIZE_OUTPUT];
+};
+
+/* -- small things ----------------------------------------------------------------------- */
+
+/* A memset that no compiler leaves out. */
+static void wipe(void *memory, size_t size)
+{
+	volatile uint8_t *at = memory;
+
+	while (size-- > 0)
+		*at++ = 0;
+}
+
+static bool random_bytes(uint8_t *bytes, size_t size)
+{
+	return getentropy(bytes, size) == 0;
+}
+
+/* -- memory ------------------------------------------------------------------------- */
+
+static size_t pages(size_t bytes)
+{
+	return (bytes + PAGE - 1) / PAGE * PAGE;
+}
+
+static uint32_t slabs_for(const struct tls_options *options)
+{
+	return (uint32_t)(((uint64_t)options->links * IMAGE_RESERVED + SLAB_SIZE - 1) / SLAB_SIZE) +
+	    SLABS_SPARE;
+}
+
+size_t tls_size(const struct tls_options *options)
+{
+	return pages(sizeof(struct tls)) +
+	    pages(((size_t)options->links + 1) * sizeof(struct link)) +
+	    pages(options->handshakes * sizeof(struct slot)) +
+	    pages((size_t)options->sessions * SESSION_SIZE) +
+	    (size_t)slabs_for(options) * SLAB_SIZE;
+}
+
+/* -- choosing and signing ------------------------------------------------------------- */
+
+static unsigned kind_of_suite(uint16_t elements)
+{
+	switch (elements >> 12) {
+	case BR_SSLKEYX_ECDHE_ECDSA: return 1u << KEYS_EC;
+	case BR_SSLKEYX_ECDHE_RSA: return 1u << KEYS_RSA;
+	default: return 0;
+	}
+}
+
+/* The best hash that the client takes with this kind of key, 0 if there is none. */
+static unsigned choose_hash(uint32_t hashes, enum keys_kind kind)
+{
+	static const unsigned best[] = { br_sha256_ID, br_sha384_ID, br_sha512_ID };
+	size_t i;
+
+	hashes = kind == KEYS_EC ? hashes >> 8 : hashes;
+	for (i = 0; i < sizeof best / sizeof best[0]; i++) {
+		if (hashes >> best[i] & 1)
+			return best[i];
+	}
+	return 0;
+}
+
+static int policy_choose(const br_ssl_server_policy_class **context,
+    const br_ssl_server_context *server, br_ssl_server_choices *choices)
+{
+	struct policy *policy = (struct policy *)(void *)context;
+	const char *name = br_ssl_engine_get_server_name(&server->eng);
+	uint32_t hashes = br_ssl_server_get_client_hashes(server);
+	const br_suite_translated *suites;
+	const struct keys_pair *pair;
+	unsigned kinds = 0, hash;
+	size_t count, i;
+
+	policy->asked = true;
+	suites = br_ssl_server_get_client_suites(server, &count);
+	for (i = 0; i < count; i++)
+		kinds |= kind_of_suite(suites[i][1]);
+	for (hash = 0; hash < 2; hash++)
+		kinds &= choose_hash(hashes, (enum keys_kind)hash) != 0 ? ~0u : ~(1u << hash);
+	pair = policy->keys != NULL ? keys_choose(policy->keys, name, kinds) : NULL;
+	if (pair == NULL)
+		return 0;
+	for (i = 0; i < count && kind_of_suite(suites[i][1]) != 1u << pair->kind; i++)
+		continue;
+	choices->cipher_suite = suites[i][0];
+	choices->algo_id = 0xFF00 + choose_hash(hashes, pair->kind);
+	choices->chain = pair->chain;
+	choices->chain_len = pair->chain_length;
+	policy->pair = pair;
+	return 1;
+}
+
+/* Only suites with ECDHE are served, so this is never asked. */
+static uint32_t policy_exchange(const br_ssl_server_policy_class **context, unsigned char *data,
+    size_t *length)
+{
+	(void)context;
+	(void)data;
+	(void)length;
+	return 0;
+}
+
+static size_t policy_sign(const br_ssl_server_policy_class **context, unsigned algorithm,
+    unsigned char *data, size_t hash_size, size_t max)
+{
+	const struct policy *policy = (const struct policy *)(const void *)context;
+	uint8_t hash[64];
+
+	if (hash_size > sizeof hash || algorithm < 0xFF00)
+		return 0;
+	memcpy(hash, data, hash_size);
+	return keys_sign(policy->pair, algorithm & 0xFF, hash, hash_size, data, max);
+}
+
+static const br_ssl_server_policy_class policy_class = {
+	sizeof(struct policy), policy_choose, policy_exchange, policy_sign
+};
+
+/* -- sessions ------------------------------------------------------------------------- */
+
+static void sessions_save(const br_ssl_session_cache_class **context, br_ssl_server_context *server,
+    const br_ssl_session_parameters *session)
+{
+	struct sessions *sessions = (struct sessions *)(void *)context;
+
+	sessions->cache.vtable->save(&sessions->cache.vtable, server, session);
+}
+
+/*
+ * When it resumes a session BearSSL 0.6 does not look whether ALPN found a common protocol before
+ * it writes the protocol's name, and reads far outside the list if there is none: a client could
+ * end the program. So ALPN, which is optional, is not answered then.
+ */
+static int sessions_load(const br_ssl_session_cache_class **context, br_ssl_server_context *server,
+    br_ssl_session_parameters *session)
+{
+	struct sessions *sessions = (struct sessions *)(void *)context;
+
+	if (!sessions->cache.vtable->load(&sessions->cache.vtable, server, session))
+		return 0;
+	server->eng.protocol_names_num = 0;
+	return 1;
+}
+
+static const br_ssl_session_cache_class sessions_class = {
+	sizeof(struct sessions), sessions_save, sessions_load
+};
+
+/* -- the template --------------------------------------------------------------------- */
+
+static const uint16_t suites_aes_first[] = {
+	BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+	BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+	BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+	BR_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, BR_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384
+};
+
+static const uint16_t suites_chacha_first[] = {
+	BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+	BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+	BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+	BR_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, BR_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384
+};
+
+static const char *const protocols[] = { "http/1.1" };
+
+static void set_suites(br_ssl_engine_context *engine)
+{
+	bool aes = br_aes_x86ni_ctr_get_vtable() != NULL || br_aes_pwr8_ctr_get_vtable() != NULL;
+
+	br_ssl_engine_set_suites(engine, aes ? suites_aes_first : suites_chacha_first,
+	    sizeof suites_aes_first / sizeof suites_aes_first[0]);
+	br_ssl_engine_set_default_aes_gcm(engine);
+	br_ssl_engine_set_default_chapol(engine);
+}
+
+/* BearSSL's own profiles turn on TLS 1.0, 3DES, MD5 and renegotiation: so this is done by hand. */
+static void make_template(struct tls *tls)
+{
+	br_ssl_engine_context *engine = &tls->work.eng;
+
+	br_ssl_server_zero(&tls->work);
+	br_ssl_engine_set_versions(engine, BR_TLS12, BR_TLS12);
+	set_suites(engine);
+	tls->curves = *br_ec_get_default();
+	tls->curves.supported_curves &= (1u << BR_EC_secp256r1) | (1u << BR_EC_curve25519);
+	br_ssl_engine_set_ec(engine, &tls->curves);
+	br_ssl_engine_set_hash(engine, br_sha256_ID, &br_sha256_vtable);
+	br_ssl_engine_set_hash(engine, br_sha384_ID, &br_sha384_vtable);
+	br_ssl_engine_set_hash(engine, br_sha512_ID, &br_sha512_vtable);
+	br_ssl_engine_set_prf_sha256(engine, br_tls12_sha256_prf);
+	br_ssl_engine_set_prf_sha384(engine, br_tls12_sha384_prf);
+	br_ssl_engine_add_flags(engine,
+	    BR_OPT_ENFORCE_SERVER_PREFERENCES | BR_OPT_NO_RENEGOTIATION);
+	br_ssl_engine_set_protocol_names(engine, (const char **)(uintptr_t)protocols, 1);
+	br_ssl_engine_set_buffers_bidi(engine, tls->in, sizeof tls->in, tls->out, sizeof tls->out);
+	/* A reset would open /dev/urandom otherwise where the CPU makes no random numbers. */
+	engine->rng_os_rand_done = 1;
+	tls->template = tls->work;
+}
+
+struct tls *tls_init(void *memory, const struct tls_options *options)
+{
+	struct tls *tls = memory;
+	uint8_t *at = memory;
+
+	tls->options = *options;
+	at += pages(sizeof(struct tls));
+	tls->link = (struct link *)(void *)at;
+	at += pages(((size_t)options->links + 1) * sizeof(struct link));
+	tls->slot = (struct slot *)(void *)at;
+	at += pages(options->handshakes * sizeof(struct slot));
+	tls->sessions.vtable = &sessions_class;
+	br_ssl_session_cache_lru_init(&tls->sessions.cache, at,
+	    (size_t)options->sessions * SESSION_SIZE);
+	at += pages((size_t)options->sessions * SESSION_SIZE);
+	tls->images = at;
+	tls->slabs = slabs_for(options);
+	tls->policy.vtable = &policy_class;
+	make_template(tls);
+	return tls;
+}
+
+bool tls_built(void)
+{
+	return true;
+}
+
+bool tls_load(struct tls *tls, const struct tls_text *texts, size_t count, size_t *pair,
+    char error[static TLS_ERROR_MAX])
+{
+	struct keys *keys = keys_load(texts, count, pair, error);
+
+	if (keys == NULL)
+		return false;
+	/* A handshake looks at its keys in one step only, so none holds on to the old ones. */
+	keys_free(tls->policy.keys);
+	tls->policy.keys = keys;
+	return true;
+}
+
+int64_t tls_not_after(const struct tls *tls)
+{
+	const struct keys *keys = tls->policy.keys;
+	int64_t first = 0;
+	size_t i;
+
+	for (i = 0; keys != NULL && i < keys->count; i++) {
+		if (i == 0 || keys->pairs[i].not_after < first)
+			first = keys->pairs[i].not_after;
+	}
+	return first;
+}
+
+int64_t tls_not_before(const struct tls *tls)
+{
+	const struct keys *keys = tls->policy.keys;
+	int64_t last = 0;
+	size_t i;
+
+	for (i = 0; keys != NULL && i < keys->count; i++) {
+		if (i == 0 || keys->pairs[i].not_before > last)
+			last = keys->pairs[i].not_before;
+	}
+	return last;
+}
+
+void tls_free(struct tls *tls)
+{
+	if (tls == NULL)
+		return;
+	keys_free(tls->policy.keys);
+	tls->policy.keys = NULL;
+}
+
+const struct tls_totals *tls_totals(const struct tls *tls)
+{
+	return &tls->totals;
+}
+
+/* -- images --------------------------------------------------------------------------- */
+
+/* What a context no longer needs once its handshake is over: it is set back to the template's, so
+ * that no image holds it. Everything else is kept wherever it differs, whatever it is. */
+#define DEAD(field) { offsetof(br_ssl_server_context, field), \
+	sizeof(((br_ssl_server_context *)NULL)->field) }
+
+static const struct { size_t at, size; } dead[] = {
+	DEAD(eng.pad),              /* where handshake messages were put together */
+	DEAD(eng.mhash.buf), DEAD(eng.mhash.count),         /* the hash of those messages */
+	DEAD(eng.mhash.val_32), DEAD(eng.mhash.val_64),
+	DEAD(eng.client_random), DEAD(eng.server_random),   /* went into the keys */
+	DEAD(eng.ecdhe_curve), DEAD(eng.ecdhe_point),       /* the client's share */
+	DEAD(eng.ecdhe_point_len),
+	DEAD(ecdhe_key), DEAD(ecdhe_key_len),               /* and this side's */
+	DEAD(eng.session),          /* the master secret: the cache has it */
+	DEAD(eng.server_name),      /* has chosen the certificate */
+	DEAD(eng.saved_finished),   /* for renegotiation, which is refused */
+	DEAD(eng.rng), DEAD(eng.rng_init_done),             /* gave the randoms and the share; */
+	DEAD(eng.rng_os_rand_done),                         /* records need none */
+	DEAD(eng.suites_buf),       /* what was offered */
+	DEAD(client_max_version), DEAD(client_suites), DEAD(client_suites_num), DEAD(hashes),
+	DEAD(curves), DEAD(sign_hash_id), DEAD(eng.protocol_names_num), DEAD(eng.selected_protocol),
+	DEAD(eng.chain), DEAD(eng.chain_len), DEAD(eng.cert_cur), DEAD(eng.cert_len),
+	DEAD(policy_vtable), DEAD(cache_vtable),            /* set when a handshake begins */
+	DEAD(eng.hbuf_in), DEAD(eng.hbuf_out),              /* set before each use */
+	DEAD(eng.saved_hbuf_out), DEAD(eng.hlen_in), DEAD(eng.hlen_out), DEAD(eng.action)
+};
+
+static void clear_dead(struct tls *tls)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof dead / sizeof dead[0]; i++)
+		memcpy((uint8_t *)&tls->work + dead[i].at,
+		    (const uint8_t *)&tls->template + dead[i].at,
+		    dead[i].size);
+}
+
+#ifdef TLS_DEAD_GARBAGE
+/* For tests: what is dead may be anything. */
+static void spoil_dead(struct tls *tls)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof dead / sizeof dead[0]; i++)
+		memset((uint8_t *)&tls->work + dead[i].at, 0xa5, dead[i].size);
+}
+#endif
+
+/* An image: this, then each run's place and length in words, then the words of all runs. */
+struct image {
+	uint32_t link;              /* whose it is */
+	uint32_t runs;
+};
+
+struct run {
+	uint16_t at, count;
+};
+
+static bool word_differs(const struct tls *tls, unsigned at)
+{
+	word work, template;
+
+	memcpy(&work, (const uint8_t *)&tls->work + at * sizeof(word), sizeof work);
+	memcpy(&template, (const uint8_t *)&tls->template + at * sizeof(word), sizeof template);
+	return work != template;
+}
+
+/* Find the runs of words in which the working context differs from the template. */
+static unsigned find_runs(const struct tls *tls, struct run runs[CONTEXT_WORDS], unsigned *words)
+{
+	unsigned count = 0, at = 0;
+
+	*words = 0;
+	while (at < CONTEXT_WORDS) {
+		if (!word_differs(tls, at)) {
+			at++;
+			continue;
+		}
+		runs[count].at = (uint16_t)at;
+		while (at < CONTEXT_WORDS && word_differs(tls, at))
+			at++;
+		runs[count].count = (uint16_t)(at - runs[count].at);
+		*words += runs[count++].count;
+	}
+	return count;
+}
+
+static uint8_t *image_at(const struct tls *tls, uint32_t place)
+{
+	return tls->images + (size_t)place * CLASS_STEP;
+}
+
+static uint32_t slab_place(uint32_t slab)
+{
+	return (slab - 1) * (SLAB_SIZE / CLASS_STEP);
+}
+
+/* How many images of a class are in a slab, whose first step is for the number of another. */
+static uint32_t slab_images(unsigned class)
+{
+	return (SLAB_SIZE / CLASS_STEP - 1) / class;
+}
+
+static uint32_t slab_pop(const struct tls *tls, uint32_t *list)
+{
+	uint32_t slab = *list;
+
+	memcpy(list, image_at(tls, slab_place(slab)), sizeof *list);
+	return slab;
+}
+
+static void slab_push(const struct tls *tls, uint32_t *list, uint32_t slab)
+{
+	memcpy(image_at(tls, slab_place(slab)), list, sizeof *list);
+	*list = slab;
+}
+
+static uint32_t shelf_last(const struct shelf *shelf, unsigned class)
+{
+	return slab_place(shelf->slab) + 1 + (shelf->used - 1) * class;
+}
+
+/* A place for an image of a class, 0 if there is none left. */
+static uint32_t image_take(struct tls *tls, unsigned class)
+{
+	struct shelf *shelf = &tls->shelf[class];
+
+	if (shelf->slab == 0 || shelf->used == slab_images(class)) {
+		if (tls->free_slab != 0)
+			slab_push(tls, &shelf->slab, slab_pop(tls, &tls->free_slab));
+		else if (tls->slabs_used < tls->slabs)
+			slab_push(tls, &shelf->slab, ++tls->slabs_used);
+		else
+			return 0;
+		shelf->used = 0;
+	}
+	shelf->used++;
+	return shelf_last(shelf, class);
+}
+
+static void image_give(struct tls *tls, struct link *link)
+{
+	struct shelf *shelf = &tls->shelf[link->class];
+	size_t size = (size_t)link->class * CLASS_STEP;
+	uint32_t last = shelf_last(shelf, link->class);
+	struct image head;
+
+	if (link->place != last) {
+		memcpy(image_at(tls, link->place), image_at(tls, last), size);
+		memcpy(&head, image_at(tls, last), sizeof head);
+		tls->link[head.link].place = link->place;
+	}
+	wipe(image_at(tls, last), size);
+	if (--shelf->used == 0) {
+		slab_push(tls, &tls->free_slab, slab_pop(tls, &shelf->slab));
+		shelf->used = slab_images(link->class);
+	}
+	tls->totals.image_bytes -= size;
+	link->place = 0;
+}
+
+/* Keep the working context as a link's image. False if there is no room; then the link has none. */
+static bool freeze(struct tls *tls, uint32_t number)
+{
+	struct link *link = &tls->link[number];
+	struct image head = { .link = number };
+	struct run runs[CONTEXT_WORDS];
+	unsigned words, count, class, i;
+	uint8_t *at;
+
+	clear_dead(tls);
+	head.runs = count = find_runs(tls, runs, &words);
+	class = (unsigned)((sizeof head + count * sizeof(struct run) + words * sizeof(word) +
+	    CLASS_STEP - 1) / CLASS_STEP);
+	if (link->place != 0 && link->class != class)
+		image_give(tls, link);
+	if (link->place == 0) {
+		link->place = image_take(tls, class);
+		if (link->place == 0)
+			return false;
+		link->class = (uint8_t)class;
+		tls->totals.image_bytes += (uint64_t)class * CLASS_STEP;
+	}
+	at = image_at(tls, link->place);
+	memcpy(at, &head, sizeof head);
+	at += sizeof head;
+	memcpy(at, runs, count * sizeof(struct run));
+	at += count * sizeof(struct run);
+	for (i = 0; i < count; i++) {
+		memcpy(at, (const uint8_t *)&tls->work + runs[i].at * sizeof(word),
+		    runs[i].count * sizeof(word));
+		at += runs[i].count * sizeof(word);
+	}
+	return true;
+}
+
+static void thaw(struct tls *tls, const struct link *link)
+{
+	const uint8_t *image = image_at(tls, link->place), *runs, *words;
+	struct image head;
+	struct run run;
+	unsigned i;
+
+	memcpy(&head, image, sizeof head);
+	runs = image + sizeof head;
+	words = runs + head.runs * sizeof run;
+	tls->work = tls->template;
+	for (i = 0; i < head.runs; i++) {
+		memcpy(&run, runs + i * sizeof run, sizeof run);
+		memcpy((uint8_t *)&tls->work + run.at * sizeof(word), words,
+		    run.count * sizeof(word));
+		words += run.count * sizeof(word);
+	}
+#ifdef TLS_DEAD_GARBAGE
+	spoil_dead(tls);
+#endif
+}
+
+/* -- handshakes ----------------------------------------------------------------------- */
+
+/* Give a link a slot and the working context a fresh handshake, whose first record this is. */
+static bool handshake_begin(struct tls *tls, struct link *link, const uint8_t *record)
+{
+	br_ssl_engine_context *engine = &tls->work.eng;
+	uint8_t seed[SEED_SIZE];
+	uint32_t number = tls->free_slot;
+
+	if ((number == 0 && tls->used_slots == tls->options.handshakes) ||
+	    !random_bytes(seed, sizeof seed))
+		return false;
+	if (number == 0)
+		number = ++tls->used_slots;
+	else
+		tls->free_slot = tls->slot[number - 1].next;
+	*link = (struct link){ .place = number, .state = LINK_HANDSHAKE };
+	tls->slot[number - 1].full = false;
+	tls->totals.open++;
+	tls->totals.handshaking++;
+	tls->work = tls->template;
+	br_ssl_server_set_policy(&tls->work, &tls->policy.vtable);
+	if (tls->options.sessions > 0)
+		br_ssl_server_set_cache(&tls->work, &tls->sessions.vtable);
+	br_ssl_engine_inject_entropy(engine, seed, sizeof seed);
+	wipe(seed, sizeof seed);
+	br_ssl_server_reset(&tls->work);
+	/* For alerts before a version is agreed on: BearSSL would write 0. */
+	engine->version_out = (uint16_t)(record[1] << 8 | record[2]);
+	return true;
+}
+
+static void slot_give(struct tls *tls, struct link *link)
+{
+	struct slot *slot = &tls->slot[link->place - 1];
+
+	wipe(&slot->context, sizeof slot->context);
+	slot->next = tls->free_slot;
+	tls->free_slot = link->place;
+	link->place = 0;
+	tls->totals.handshaking--;
+}
+
+void tls_forget(struct tls *tls, uint32_t number)
+{
+	struct link *link = &tls->link[number];
+
+	if (link->state == LINK_NONE)
+		return;
+	if (link->state == LINK_HANDSHAKE) {
+		slot_give(tls, link);
+		tls->totals.failures++;
+	} else if (link->place != 0) {
+		image_give(tls, link);
+	}
+	*link = (struct link){ .state = LINK_NONE };
+	tls->totals.open--;
+}
+
+/* The handshake is over: from now on an image is enough. */
+static bool handshake_end(struct tls *tls, uint32_t number)
+{
+	struct link *link = &tls->link[number];
+	const struct slot *slot = &tls->slot[link->place - 1];
+
+	tls->totals.handshakes++;
+	tls->totals.resumptions += !slot->full;
+	slot_give(tls, link);
+	link->state = LINK_OPEN;
+	return freeze(tls, number);
+}
+
+/* -- records -------------------------------------------------------------------------- */
+
+int tls_record_size(const uint8_t *data, size_t length)
+{
+	unsigned body;
+
+	if (length > 0 && (data[0] < 20 || data[0] > 23))
+		return -1;
+	if (length > 1 && data[1] != 3)
+		return -1;
+	if (length < RECORD_HEAD)
+		return 0;
+	body = (unsigned)data[3] << 8 | data[4];
+	return body > CIPHERTEXT_MAX ? -1 : (int)(RECORD_HEAD + body);
+}
+
+/* Send all that the working context has to send. */
+static void drain(struct tls *tls, const struct tls_sink *sink)
+{
+	br_ssl_engine_context *engine = &tls->work.eng;
+	const unsigned char *bytes;
+	size_t length;
+
+	while ((bytes = br_ssl_engine_sendrec_buf(engine, &length)) != NULL) {
+		sink->write(sink->context, bytes, length);
+		br_ssl_engine_sendrec_ack(engine, length);
+	}
+}
+
+/* Let the working context take a record. */
+static void feed(struct tls *tls, const uint8_t *record, size_t length, uint8_t *plain,
+    size_t *plain_length, const struct tls_sink *sink)
+{
+	br_ssl_engine_context *engine = &tls->work.eng;
+	unsigned char *buffer;
+	size_t part;
+
+	for (;;) {
+		drain(tls, sink);
+		buffer = br_ssl_engine_recvapp_buf(engine, &part);
+		if (buffer != NULL) {
+			memcpy(plain + *plain_length, buffer, part);
+			*plain_length += part;
+			br_ssl_engine_recvapp_ack(engine, part);
+			continue;
+		}
+		buffer = br_ssl_engine_recvrec_buf(engine, &part);
+		if (buffer == NULL || length == 0)
+			return;
+		part = part < length ? part : length;
+		memcpy(buffer, record, part);
+		br_ssl_engine_recvrec_ack(engine, part);
+		record += part;
+		length -= part;
+	}
+}
+
+/* The alert (RFC 5246, section 7.2) for an error of BearSSL's. */
+static uint8_t alert_for(int error)
+{
+	switch (error) {
+	case BR_ERR_BAD_MAC: return 20;                 /* bad_record_mac */
+	case BR_ERR_TOO_LARGE:
+	case BR_ERR_BAD_LENGTH: return 22;              /* record_overflow */
+	case BR_ERR_UNSUPPORTED_VERSION:
+	case BR_ERR_BAD_VERSION: return 70;             /* protocol_version */
+	case BR_ERR_OK:                                 /* more in a record than there may be */
+	case BR_ERR_UNEXPECTED:
+	case BR_ERR_BAD_CCS:
+	case BR_ERR_UNKNOWN_TYPE: return 10;            /* unexpected_message */
+	case BR_ERR_BAD_FINISHED: return 51;            /* decrypt_error */
+	case BR_ERR_INVALID_ALGORITHM:
+	case BR_ERR_BAD_STATE:
+	case BR_ERR_NO_RANDOM: return 80;               /* internal_error */
+	default: return 50;                             /* decode_error */
+	}
+}
+
+/* BearSSL sends an alert for few of its errors: send one for the others, but not to answer one. */
+static void alert_send(struct tls *tls, const struct tls_sink *sink)
+{
+	br_ssl_engine_context *engine = &tls->work.eng;
+	int error = br_ssl_engine_last_error(engine);
+	uint8_t room[64] = { 0 }, *record = room + 32;  /* what encryption puts around two bytes */
+	size_t length = 2;
+
+	if (error >= BR_ERR_RECV_FATAL_ALERT)
+		return;
+	record[0] = 2;                                  /* fatal */
+	record[1] = alert_for(error);
+	record = engine->out.vtable->encrypt(&engine->out.vtable, RECORD_ALERT, engine->version_out,
+	    record, &length);
+	sink->write(sink->context, record, length);
+}
+
+/* Put the working context away, and say how the link stands. */
+static enum tls_result settle(struct tls *tls, uint32_t number, const struct tls_sink *sink)
+{
+	struct link *link = &tls->link[number];
+	unsigned state = br_ssl_engine_current_state(&tls->work.eng);
+
+	if (state == BR_SSL_CLOSED && br_ssl_engine_last_error(&tls->work.eng) == BR_ERR_OK) {
+		tls_forget(tls, number);
+		return TLS_CLOSED;
+	}
+	/* Having taken a record it must want another. It does not if there was something behind a
+	 * hello or Finished: that is left in the buffer, which is not this link's alone. */
+	if (state == BR_SSL_CLOSED || !(state & BR_SSL_RECVREC)) {
+		alert_send(tls, sink);
+		tls_forget(tls, number);
+		return TLS_FAILED;
+	}
+	if (link->state == LINK_HANDSHAKE && !(state & BR_SSL_SENDAPP)) {
+		struct slot *slot = &tls->slot[link->place - 1];
+
+		slot->context = tls->work;
+		slot->full |= tls->policy.asked;
+		return TLS_HANDSHAKE;
+	}
+	if (link->state == LINK_HANDSHAKE ? handshake_end(tls, number) : freeze(tls, number))
+		return TLS_OPEN;
+	tls_forget(tls, number);
+	return TLS_FULL;
+}
+
+enum tls_result tls_input(struct tls *tls, uint32_t number, const uint8_t *record, size_t length,
+    uint8_t plain[static TLS_PLAIN_MAX], size_t *plain_length, const struct tls_sink *sink)
+{
+	struct link *link = &tls->link[number];
+
+	*plain_length = 0;
+	tls->policy.asked = false;
+	if (link->state == LINK_OPEN)
+		thaw(tls, link);
+	else if (link->state == LINK_HANDSHAKE)
+		tls->work = tls->slot[link->place - 1].context;
+	else if (!handshake_begin(tls, link, record))
+		return TLS_FULL;
+	feed(tls, record, length, plain, plain_length, sink);
+	return settle(tls, number, sink);
+}
+
+/* Fill records with bytes; a full one is sent. */
+static void fill(struct tls *tls, const uint8_t *bytes, size_t length, const struct tls_sink *sink)
+{
+	br_ssl_engine_context *engine = &tls->work.eng;
+	unsigned char *buffer;
+	size_t part;
+
+	while (length > 0) {
+		buffer = br_ssl_engine_sendapp_buf(engine, &part);
+		if (buffer == NULL)
+			return;
+		part = part < length ? part : length;
+		memcpy(buffer, bytes, part);
+		br_ssl_engine_sendapp_ack(engine, part);
+		bytes += part;
+		length -= part;
+		drain(tls, sink);
+	}
+}
+
+enum tls_result tls_output(struct tls *tls, uint32_t number, const struct iovec *pieces, int count,
+    const struct tls_sink *sink)
+{
+	struct link *link = &tls->link[number];
+	int i;
+
+	if (link->state != LINK_OPEN)
+		return TLS_FAILED;
+	thaw(tls, link);
+	for (i = 0; i < count; i++)
+		fill(tls, pieces[i].iov_base, pieces[i].iov_len, sink);
+	br_ssl_engine_flush(&tls->work.eng, 0);
+	drain(tls, sink);
+	return settle(tls, number, sink);
+}
+
+void tls_close(struct tls *tls, uint32_t number, const struct tls_sink *sink)
+{
+	const struct link *link = &tls->link[number];
+
+	if (link->state != LINK_OPEN)
+		return;
+	thaw(tls, link);
+	br_ssl_engine_close(&tls->work.eng);
+	drain(tls, sink);
+	tls_forget(tls, number);
+}
