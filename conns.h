@@ -39,7 +39,7 @@ enum conn_state {
 /* The pairs of links by which a connection stands in lists: one list at a time by each. */
 enum conn_chain {
 	CHAIN_TIME,         /* by what it waits for, in order of time; or the doomed ones */
-	CHAIN_YOUNG,        /* those that never had a membership, or are ending; in order of coming */
+	CHAIN_YOUNG,        /* those that never had a membership or are ending, as they came */
 	CHAIN_HOLD,         /* those that keep buffers over a turn, by how many */
 	CHAINS
 };

@@ -127,11 +127,6 @@ static size_t input_room(const struct uwt_options *options)
 	return room;
 }
 
-static size_t aligned(size_t size)
-{
-	return (size + 4095) / 4096 * 4096;
-}
-
 /* The parts of a server's memory, in their order. */
 enum part {
 	PART_SERVER, PART_CONNS, PART_PAGE, PART_INPUT, PART_LINKS, PART_PLAIN, PART_CIPHER,
@@ -149,9 +144,9 @@ static void memory_plan(const struct uwt_options *options, uint64_t ends[PARTS])
 		[PART_SERVER] = sizeof(struct uwt_server),
 		[PART_CONNS] = conns_size((uint32_t)connections),
 		[PART_PAGE] = STATS_TEXT_MAX,
-		[PART_INPUT] = aligned(input_room(options)) + READ_SIZE,
+		[PART_INPUT] = pages_round(input_room(options)) + READ_SIZE,
 		[PART_LINKS] = options->tls ? (connections + 1) * sizeof(struct secure_link) : 0,
-		[PART_PLAIN] = options->tls ? aligned(input_room(options)) + READ_SIZE : 0,
+		[PART_PLAIN] = options->tls ? pages_round(input_room(options)) + READ_SIZE : 0,
 		[PART_CIPHER] = options->tls ? SECURE_CIPHER_MAX : 0,
 		[PART_TLS] = options->tls ? tls_size(&tls) : 0,
 		[PART_TRACKER] = tracker_size(&tracker),
@@ -161,7 +156,7 @@ static void memory_plan(const struct uwt_options *options, uint64_t ends[PARTS])
 	int part;
 
 	for (part = 0; part < PARTS; part++)
-		ends[part] = end += aligned(sizes[part]);
+		ends[part] = end += pages_round(sizes[part]);
 }
 
 uint64_t uwt_options_memory(const struct uwt_options *options)
@@ -214,8 +209,8 @@ bool uwt_options_fit(struct uwt_options *options, uint64_t memory, uint32_t desc
 	}
 	if (pool > memory && (options->max_connections == 0 || options->max_peers == 0 ||
 	    options->max_torrents == 0)) {
-		snprintf(error, UWT_ERROR_MAX, "--buffer-memory leaves no memory for the tables: lower "
-		    "it, or set --max-connections, --max-peers and --max-torrents");
+		snprintf(error, UWT_ERROR_MAX, "--buffer-memory leaves no memory for the tables: "
+		    "lower it, or set --max-connections, --max-peers and --max-torrents");
 		return false;
 	}
 	if (pool == 0) {
@@ -316,7 +311,8 @@ static void lay_out_secure(struct uwt_server *server, uint8_t *memory, const uin
 	struct tls_options tls = tls_options(&server->options);
 
 	server->secure.links = (struct secure_link *)(void *)(memory + ends[PART_LINKS - 1]);
-	server->secure.plain = memory + ends[PART_PLAIN - 1] + aligned(input_room(&server->options));
+	server->secure.plain = memory + ends[PART_PLAIN - 1] +
+	    pages_round(input_room(&server->options));
 	server->secure.cipher = memory + ends[PART_CIPHER - 1];
 	server->secure.tls = tls_init(memory + ends[PART_TLS - 1], &tls);
 }
@@ -333,7 +329,7 @@ static bool lay_out(struct uwt_server *server, uint8_t *memory, const uint64_t e
 	conns_init(&server->conns, memory + ends[PART_CONNS - 1],
 	    options->max_connections + SPARE_CONNS);
 	server->page = (char *)memory + ends[PART_PAGE - 1];
-	server->input = memory + ends[PART_INPUT - 1] + aligned(input_room(options));
+	server->input = memory + ends[PART_INPUT - 1] + pages_round(input_room(options));
 	server->tracker = tracker_init(memory + ends[PART_TRACKER - 1], &tracker);
 	if (options->tls)
 		lay_out_secure(server, memory, ends);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define PAGE ((size_t)4096)
+#include "pages.h"
 
 struct torrent {
 	uint8_t info_hash[SWARM_ID_SIZE];
@@ -77,33 +77,27 @@ _Static_assert(sizeof(struct torrent) <= 64, "memory budget of a torrent");
 _Static_assert(sizeof(struct peer) <= 48, "memory budget of a peer");
 _Static_assert(sizeof(struct member) <= 48, "memory budget of a membership");
 
-/* Tables start on pages of their own, so that growing one touches no other. */
-static size_t pages(size_t bytes)
-{
-	return (bytes + PAGE - 1) / PAGE * PAGE;
-}
-
 static size_t array_size(uint32_t entries, size_t entry)
 {
-	return pages(((size_t)entries + 1) * entry);
+	return pages_round(((size_t)entries + 1) * entry);
 }
 
 size_t swarm_size(const struct swarm_limits *limits)
 {
-	return pages(sizeof(struct swarm)) +
+	return pages_round(sizeof(struct swarm)) +
 	    array_size(limits->torrents, sizeof(struct torrent)) +
 	    array_size(limits->members, sizeof(struct peer)) +
 	    array_size(limits->members, sizeof(struct member)) +
 	    array_size(limits->links, sizeof(struct link)) +
-	    pages(hash_table_size(limits->torrents)) +
-	    3 * pages(hash_table_size(limits->members));
+	    pages_round(hash_table_size(limits->torrents)) +
+	    3 * pages_round(hash_table_size(limits->members));
 }
 
 static void *take(uint8_t **memory, size_t bytes)
 {
 	void *taken = *memory;
 
-	*memory += pages(bytes);
+	*memory += pages_round(bytes);
 	return taken;
 }
 

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "keys.h"
+#include "pages.h"
 
-#define PAGE 4096
 #define SLAB_SIZE 65536             /* images of one size class share a slab */
 #define CLASS_STEP 32               /* bytes by which the classes of images differ */
 #define CLASSES 136                 /* up to more than a whole context with its table of runs */
@@ -109,11 +109,6 @@ static bool random_bytes(uint8_t *bytes, size_t size)
 
 /* -- memory ------------------------------------------------------------------------- */
 
-static size_t pages(size_t bytes)
-{
-	return (bytes + PAGE - 1) / PAGE * PAGE;
-}
-
 static uint32_t slabs_for(const struct tls_options *options)
 {
 	return (uint32_t)(((uint64_t)options->links * IMAGE_RESERVED + SLAB_SIZE - 1) / SLAB_SIZE) +
@@ -122,10 +117,10 @@ static uint32_t slabs_for(const struct tls_options *options)
 
 size_t tls_size(const struct tls_options *options)
 {
-	return pages(sizeof(struct tls)) +
-	    pages(((size_t)options->links + 1) * sizeof(struct link)) +
-	    pages(options->handshakes * sizeof(struct slot)) +
-	    pages((size_t)options->sessions * SESSION_SIZE) +
+	return pages_round(sizeof(struct tls)) +
+	    pages_round(((size_t)options->links + 1) * sizeof(struct link)) +
+	    pages_round(options->handshakes * sizeof(struct slot)) +
+	    pages_round((size_t)options->sessions * SESSION_SIZE) +
 	    (size_t)slabs_for(options) * SLAB_SIZE;
 }
 
@@ -299,15 +294,15 @@ struct tls *tls_init(void *memory, const struct tls_options *options)
 	uint8_t *at = memory;
 
 	tls->options = *options;
-	at += pages(sizeof(struct tls));
+	at += pages_round(sizeof(struct tls));
 	tls->link = (struct link *)(void *)at;
-	at += pages(((size_t)options->links + 1) * sizeof(struct link));
+	at += pages_round(((size_t)options->links + 1) * sizeof(struct link));
 	tls->slot = (struct slot *)(void *)at;
-	at += pages(options->handshakes * sizeof(struct slot));
+	at += pages_round(options->handshakes * sizeof(struct slot));
 	tls->sessions.vtable = &sessions_class;
 	br_ssl_session_cache_lru_init(&tls->sessions.cache, at,
 	    (size_t)options->sessions * SESSION_SIZE);
-	at += pages((size_t)options->sessions * SESSION_SIZE);
+	at += pages_round((size_t)options->sessions * SESSION_SIZE);
 	tls->images = at;
 	tls->slabs = slabs_for(options);
 	tls->policy.vtable = &policy_class;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "pages.h"
 #include "text.h"
 
 #define SEEN_SLOTS 2048     /* a power of two over MSG_HASHES_MAX */
@@ -34,11 +35,6 @@ struct request {
 #define FILE_TEXT_MAX (MSG_ID_TEXT_MAX + 80)    /* bytes of one torrent in a scrape's reply */
 #define FLAGS_TEXT_MAX 64                       /* bytes after the last one */
 
-static size_t aligned(size_t size)
-{
-	return (size + 4095) / 4096 * 4096;
-}
-
 /* A reply to a scrape of named hashes always fits, whatever the limit on messages. */
 static size_t text_size(const struct tracker_options *options)
 {
@@ -49,8 +45,8 @@ static size_t text_size(const struct tracker_options *options)
 
 size_t tracker_size(const struct tracker_options *options)
 {
-	return aligned(sizeof(struct tracker)) + aligned(stats_clients_size()) +
-	    aligned(text_size(options)) + aligned(msg_scratch_size()) +
+	return pages_round(sizeof(struct tracker)) + pages_round(stats_clients_size()) +
+	    pages_round(text_size(options)) + pages_round(msg_scratch_size()) +
 	    swarm_size(&options->limits);
 }
 
@@ -62,13 +58,13 @@ struct tracker *tracker_init(void *memory, const struct tracker_options *options
 	tracker->options = *options;
 	tracker->told = (uint32_t)(((uint64_t)options->interval + 4999) / 5000);
 	tracker->age_max = tracker->told * 10;
-	at += aligned(sizeof(struct tracker));
+	at += pages_round(sizeof(struct tracker));
 	tracker->clients = stats_clients_init(at, &options->secret);
-	at += aligned(stats_clients_size());
+	at += pages_round(stats_clients_size());
 	tracker->text = (char *)at;
-	at += aligned(text_size(options));
+	at += pages_round(text_size(options));
 	tracker->scratch = at;
-	at += aligned(msg_scratch_size());
+	at += pages_round(msg_scratch_size());
 	tracker->swarm = swarm_init(at, &options->limits, &options->secret);
 	return tracker;
 }

@@ -8,7 +8,7 @@ import { scenarios } from './scenarios.mjs'
 import { Scope, sleep } from './scope.mjs'
 
 const AT_A_TIME = 3
-const LIMIT = 90 /* s, for a scenario that names no other */
+const LIMIT = 120 /* s, for a scenario that names no other */
 const LIMIT_OF_ALL = 480 /* s */
 
 const [binary, ...words] = process.argv.slice(2)
