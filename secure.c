@@ -49,14 +49,13 @@ static bool collected_send(struct uwt_server *server, uint32_t number)
 	    secure->length - (size_t)sent, BUF_OUTPUT);
 }
 
-/* Encrypt pieces, of at most SECURE_PLAIN_MAX bytes together, and send them. */
+/* Encrypt pieces, of at most SECURE_PLAIN_MAX bytes together; the collector has them then. */
 static bool pieces_encrypt(struct uwt_server *server, uint32_t number, const struct iovec *pieces,
     int count)
 {
 	struct tls_sink sink = collector(&server->secure);
 
-	return tls_output(server->secure.tls, number, pieces, count, &sink) == TLS_OPEN &&
-	    collected_send(server, number);
+	return tls_output(server->secure.tls, number, pieces, count, &sink) == TLS_OPEN;
 }
 
 bool secure_flush(struct uwt_server *server, uint32_t number)
@@ -79,6 +78,8 @@ bool secure_flush(struct uwt_server *server, uint32_t number)
 		while (count > 0)
 			taken += pieces[--count].iov_len;
 		buf_consume(server->pool, &conn->out, taken);
+		if (!collected_send(server, number))
+			return false;
 	}
 }
 
@@ -95,7 +96,8 @@ ssize_t secure_send(struct uwt_server *server, uint32_t number, const struct msg
 			if (part > SECURE_PLAIN_MAX)
 				part = SECURE_PLAIN_MAX;
 			piece = (struct iovec){ (char *)(uintptr_t)(pieces[i].text + at), part };
-			if (!pieces_encrypt(server, number, &piece, 1))
+			if (!pieces_encrypt(server, number, &piece, 1) ||
+			    !collected_send(server, number))
 				return -1;
 		}
 		total += pieces[i].len;

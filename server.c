@@ -731,7 +731,7 @@ static void conn_dismiss(struct uwt_server *server, uint32_t number)
 
 	if (conn->state == CONN_WEBSOCKET)
 		conn_close_websocket(server, number, WS_STATUS_GOING_AWAY, false);
-	else if (conn->out.length > 0)
+	else if (conn_unsent(server, number) > 0)
 		conn_end(server, number, false);
 	else if (conn->state == CONN_HEAD || conn->state == CONN_IDLE)
 		conn_doom(server, number);

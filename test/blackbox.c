@@ -277,7 +277,8 @@ int main(int argc, char **argv)
 	run_choose(&run, run_options(&run, argv, &list));
 	if (list) {
 		for (i = 0; i < run.count; i++)
-			printf("%s%s\n", run.chosen[i]->name, run.chosen[i]->where & FITS ? " fits" : "");
+			printf("%s%s\n", run.chosen[i]->name,
+			    run.chosen[i]->where & FITS ? " fits" : "");
 		return 0;
 	}
 	if (mkdtemp(folder) == NULL || access(run.settings.program, X_OK) != 0) {

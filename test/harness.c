@@ -5,8 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ifaddrs.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -844,19 +842,4 @@ bool machine_has_ipv6(void)
 	has = bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
 	(void)close(fd);
 	return has;
-}
-
-uint32_t machine_address(void)
-{
-	struct ifaddrs *list, *at;
-	uint32_t found = 0;
-
-	if (getifaddrs(&list) != 0)
-		return 0;
-	for (at = list; at != NULL && found == 0; at = at->ifa_next)
-		if (at->ifa_addr != NULL && at->ifa_addr->sa_family == AF_INET &&
-		    at->ifa_flags & IFF_UP && !(at->ifa_flags & IFF_LOOPBACK))
-			found = ntohl(((struct sockaddr_in *)(void *)at->ifa_addr)->sin_addr.s_addr);
-	freeifaddrs(list);
-	return found;
 }

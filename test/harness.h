@@ -210,7 +210,6 @@ struct outcome program_run(const char *const *options);
 
 int port_free(void);           /* a port that nobody listens on */
 bool machine_has_ipv6(void);
-uint32_t machine_address(void);   /* an IPv4 address of its own that is not loopback; 0: none */
 
 /* --- the client (bb_client.c) --- */
 
@@ -336,9 +335,9 @@ char *answer_made(struct id to);
 /* --- TLS (bb_channel.c) --- */
 
 /*
- * Let a client that has sent nothing yet speak TLS with this server name; its handshake comes with its first
- * write, or client_agree. resume: offer the server's last session. In a TLS run every client is
- * made so; client_bare takes it back.
+ * Let a client that has sent nothing yet speak TLS with this server name; its handshake comes with
+ * its first write, or client_agree. resume: offer the server's last session. In a TLS run every
+ * client is made so; client_bare takes it back.
  */
 void client_secure(struct client *client, const char *name, bool resume);
 void client_bare(struct client *client);

@@ -1,7 +1,7 @@
 /*
- * pem.h - certificates and keys for the tests, by CN: test-ec (localhost, *.ec.example), test-renewed
- * (localhost), test-expired (localhost; ended in 2021), test-rsa (rsa.example; RSA of 2048 bits). The
- * others are on P-256 and valid until 2126.
+ * pem.h - certificates and keys for the tests, by CN: test-ec (localhost, *.ec.example),
+ * test-renewed (localhost), test-expired (localhost; ended in 2021), test-rsa (rsa.example; RSA of
+ * 2048 bits). The others are on P-256, and all but the expired one are valid until 2126.
  */
 #ifndef PEM_H
 #define PEM_H

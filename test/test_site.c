@@ -24,7 +24,7 @@ static const struct site usual = { .stats = true, .landing = true };
 /* A site, a request to it, and its answer. */
 struct scene {
 	const struct site *site;
-	bool full;
+	enum site_door door;
 	struct stats_numbers numbers;
 	struct stats_clients *clients;
 	char *scratch;
@@ -32,13 +32,13 @@ struct scene {
 	struct site_answer answer;
 };
 
-static struct scene *scene_new(const struct site *site, bool full)
+static struct scene *scene_new(const struct site *site, enum site_door door)
 {
 	static const struct hash_secret secret = { { 1, 2 } };
 	struct scene *scene = calloc(1, sizeof *scene);
 
 	scene->site = site;
-	scene->full = full;
+	scene->door = door;
 	scene->clients = stats_clients_init(calloc(1, stats_clients_size()), &secret);
 	stats_client_join(scene->clients, (const uint8_t *)"-WW0102-abcdefghijkl");
 	scene->numbers = (struct stats_numbers){ .server = "uwt", .version = "4.0.0", .torrents = 1,
@@ -108,7 +108,7 @@ static void ask(struct scene *scene, const char *text)
 	copy = guard_copy(head, length);
 	CHECK(http_head_parse(copy, length, &scene->request) == 200);
 	memset(&scene->answer, 0x5a, sizeof scene->answer);
-	site_answer(scene->site, &scene->request, &scene->numbers, scene->full, scene->scratch,
+	site_answer(scene->site, &scene->request, &scene->numbers, scene->door, scene->scratch,
 	    &scene->answer);
 	guard_free(copy, length);
 	CHECK(answer_sound(&scene->answer));
@@ -200,7 +200,7 @@ static void landing(void)
 		{ "GET / HTTP/1.0|", 200, false, LANDING },
 		{ "GET / HTTP/1.0|Connection: keep-alive|", 200, true, LANDING }
 	};
-	struct scene *scene = scene_new(&usual, false);
+	struct scene *scene = scene_new(&usual, SITE_OPEN);
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		CHECK(answered(scene, &cases[i]));
@@ -215,7 +215,7 @@ static void landing_of_others(void)
 	static const struct site own = { true, true, own_page, sizeof own_page - 1 };
 	static const struct site empty = { true, true, own_page, 0 };
 	static const struct site none = { true, false, NULL, 0 };
-	struct scene *scene = scene_new(&own, false);
+	struct scene *scene = scene_new(&own, SITE_OPEN);
 
 	CHECK(answered(scene, &(struct expected){ "GET / HTTP/1.1|", 200, true, OWN }));
 	CHECK(scene->answer.headers[0] == '\0');        /* it may hold what ours must not */
@@ -248,7 +248,7 @@ static void stats(void)
 		{ "GET /stats.json?x HTTP/1.0|", 200, false, JSON },
 		{ "HEAD /stats.json HTTP/1.1|Connection: close|", 200, false, JSON }
 	};
-	struct scene *scene = scene_new(&usual, false);
+	struct scene *scene = scene_new(&usual, SITE_OPEN);
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		CHECK(answered(scene, &cases[i]));
@@ -264,7 +264,7 @@ static void stats(void)
 static void no_stats(void)
 {
 	static const struct site site = { .landing = true };
-	struct scene *scene = scene_new(&site, false);
+	struct scene *scene = scene_new(&site, SITE_OPEN);
 
 	CHECK(answered(scene, &(struct expected){ "GET /stats HTTP/1.1|", 404, true, WORDS }));
 	CHECK(answered(scene, &(struct expected){ "GET /stats HTTP/1.1|Accept: application/json|",
@@ -282,7 +282,7 @@ static void not_found(void)
 		"/stats.jsonx", "/stat%73", "//stats", "/./stats", "/%2f", "//", "/favicon.ico",
 		"http://stats/x", "/index.html", "/stats;x"
 	};
-	struct scene *scene = scene_new(&usual, false);
+	struct scene *scene = scene_new(&usual, SITE_OPEN);
 	char head[128];
 
 	for (size_t i = 0; i < COUNT(targets); i++) {
@@ -313,10 +313,10 @@ static void methods(void)
 		{ ECHO " / HTTP/1.1|", 405, true, WORDS },
 		{ "POST / HTTP/1.1|" UPGRADE VERSION KEY, 405, true, WORDS }
 	};
-	struct scene *scene = scene_new(&usual, false);
+	struct scene *scene = scene_new(&usual, SITE_OPEN);
 
-	for (int full = 0; full < 2; full++) {
-		scene->full = full;
+	for (int door = SITE_OPEN; door <= SITE_TLS_ONLY; door++) {
+		scene->door = (enum site_door)door;
 		for (size_t i = 0; i < COUNT(cases); i++) {
 			CHECK(answered(scene, &cases[i]));
 			CHECK(says(scene, "Allow: GET, HEAD"));
@@ -334,7 +334,7 @@ static void bodies(void)
 		    413, false, WORDS },
 		{ "GET / HTTP/1.1|Content-Length: 1|" UPGRADE VERSION KEY, 413, false, WORDS }
 	};
-	struct scene *scene = scene_new(&usual, false);
+	struct scene *scene = scene_new(&usual, SITE_OPEN);
 
 	for (size_t i = 0; i < COUNT(cases); i++)
 		CHECK(answered(scene, &cases[i]));
@@ -344,7 +344,7 @@ static void bodies(void)
 static void refusals(void)
 {
 	static const int statuses[] = { 400, 408, 413, 431, 503, 505 };
-	struct scene *scene = scene_new(&usual, false);
+	struct scene *scene = scene_new(&usual, SITE_OPEN);
 
 	for (size_t i = 0; i < COUNT(statuses); i++) {
 		memset(&scene->answer, 0x5a, sizeof scene->answer);
@@ -375,7 +375,7 @@ static void upgrades(void)
 		    "Sec-WebSocket-Protocol: " ECHO "|", 101, true, NONE }
 	};
 	static const struct site bare = { .stats = false };
-	struct scene *scene = scene_new(&usual, false);
+	struct scene *scene = scene_new(&usual, SITE_OPEN);
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		scene->site = i % 2 == 0 ? &usual : &bare;
@@ -411,7 +411,7 @@ static void upgrade_required(void)
 		{ "GET / HTTP/1.0|" UPGRADE VERSION KEY, 426, false, WORDS },
 		{ "HEAD / HTTP/1.1|" UPGRADE VERSION KEY, 426, true, WORDS }
 	};
-	struct scene *scene = scene_new(&usual, false);
+	struct scene *scene = scene_new(&usual, SITE_OPEN);
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		CHECK(answered(scene, &cases[i]));
@@ -432,7 +432,7 @@ static void bad_keys(void)
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==, dGhlIHNhbXBsZSBub25jZQ==|",
 		"Sec-WebSocket-Key: !GhlIHNhbXBsZSBub25jZQ==|", "Sec-WebSocket-Key: " ECHO "|"
 	};
-	struct scene *scene = scene_new(&usual, false);
+	struct scene *scene = scene_new(&usual, SITE_OPEN);
 	char head[300];
 
 	for (size_t i = 0; i < COUNT(keys); i++) {
@@ -459,7 +459,7 @@ static void full(void)
 		{ "POST / HTTP/1.1|", 405, true, WORDS },
 		{ "GET / HTTP/1.1|Content-Length: 1|", 413, false, WORDS }
 	};
-	struct scene *scene = scene_new(&usual, true);
+	struct scene *scene = scene_new(&usual, SITE_FULL);
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		CHECK(answered(scene, &cases[i]));
@@ -468,6 +468,34 @@ static void full(void)
 	}
 	for (size_t i = 0; i < COUNT(wrong); i++)
 		CHECK(answered(scene, &wrong[i]));
+	scene_free(scene);
+}
+
+static void tls_only(void)
+{
+	static const struct expected refused[] = {
+		{ "GET / HTTP/1.1|Host: a.example|" UPGRADE VERSION KEY, 403, false, WORDS },
+		{ "GET / HTTP/1.1|", 403, false, WORDS },
+		{ "GET / HTTP/1.1|Host: |", 403, false, WORDS },
+		{ "GET / HTTP/1.1|Host: a/b|", 403, false, WORDS },
+		{ "GET / HTTP/1.1|Host: a b|", 403, false, WORDS }
+	};
+	static const struct expected moved =
+		{ "GET /stats?x HTTP/1.1|Host: a.example:8000|", 308, true, WORDS };
+	static const struct expected moved_ipv6 = { "HEAD / HTTP/1.1|Host: [::1]:80|", 308, true, WORDS };
+	struct scene *scene = scene_new(&usual, SITE_TLS_ONLY);
+	char far[600];
+
+	for (size_t i = 0; i < COUNT(refused); i++)
+		CHECK(answered(scene, &refused[i]));
+	CHECK(answered(scene, &moved));
+	CHECK(strcmp(scene->answer.headers, "Location: https://a.example:8000/stats?x\r\n") == 0);
+	CHECK(answered(scene, &moved_ipv6));
+	CHECK(strcmp(scene->answer.headers, "Location: https://[::1]:80/\r\n") == 0);
+	/* Too far: the head of an answer has room for so much. */
+	snprintf(far, sizeof far, "GET /%0300d HTTP/1.1|Host: a.example|", 0);
+	ask(scene, far);
+	CHECK(scene->answer.status == 403);
 	scene_free(scene);
 }
 
@@ -485,5 +513,6 @@ int main(void)
 	RUN(upgrade_required);
 	RUN(bad_keys);
 	RUN(full);
+	RUN(tls_only);
 	return test_end();
 }
