@@ -18,7 +18,7 @@ WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 DEFINES = -D_DEFAULT_SOURCE
 POLL = auto
 TLS = yes
-TLS_OBJECTS_yes = keys.o tls.o
+TLS_OBJECTS_yes = keys.o secure.o tls.o
 TLS_OBJECTS_no = notls.o
 TLS_LIBRARIES_yes = -lbearssl
 TLS_LIBRARIES_no =
@@ -26,10 +26,8 @@ VERSION = 4.0.0
 
 HEADERS = address.h buf.h conns.h file.h hash.h http.h inside.h keys.h listen.h machine.h msg.h options.h output.h \
 	pages.h peerid.h poll.h server.h sha1.h site.h stats.h swarm.h text.h tls.h tracker.h ws.h
-SOURCES = address.c buf.c conns.c file.c hash.c http.c inbound.c listen.c machine.c msg.c options.c output.c \
-	outbound.c pages.c peerid.c secure.c server.c sha1.c site.c stats.c swarm.c text.c tracker.c uwt.c ws.c
 OBJECTS = address.o buf.o conns.o file.o hash.o http.o inbound.o listen.o machine.o msg.o options.o output.o \
-	outbound.o pages.o peerid.o poll.o secure.o server.o sha1.o site.o stats.o swarm.o text.o tracker.o uwt.o ws.o \
+	outbound.o pages.o peerid.o poll.o server.o sha1.o site.o stats.o swarm.o text.o tracker.o uwt.o ws.o \
 	$(TLS_OBJECTS_$(TLS))
 LIBRARIES = $(TLS_LIBRARIES_$(TLS))
 

@@ -392,6 +392,16 @@ static bool is_hello(const struct conn *conn, const uint8_t *data)
 	    !(conn->flags & CONN_TLS) && data[0] == TLS_HANDSHAKE_BYTE;
 }
 
+static void refuse_tls(struct uwt_server *server, uint32_t number)
+{
+	/* A fatal alert, handshake_failure, as a whole record (RFC 5246, 7.2). */
+	static const char alert[] = { 21, 3, 1, 0, 2, 2, 40 };
+	const struct msg_slice piece = { alert, sizeof alert };
+
+	conn_send(server, number, &piece, 1);
+	conn_end(server, number, false);
+}
+
 void conn_readable(struct uwt_server *server, uint32_t number)
 {
 	struct conn *conn = &server->conns.at[number];
@@ -409,8 +419,13 @@ void conn_readable(struct uwt_server *server, uint32_t number)
 	}
 	if (conn->state == CONN_WEBSOCKET)
 		conn_time(server, number, TIMER_ALIVE);
-	if (is_hello(conn, server->input) && !secure_begin(server, number))
-		return;
+	if (is_hello(conn, server->input)) {
+		if (server->secure.tls == NULL) {
+			refuse_tls(server, number);
+			return;
+		}
+		conn->flags |= CONN_TLS;
+	}
 	if (conn->flags & CONN_TLS)
 		secure_input(server, number, server->input, (size_t)got);
 	else

@@ -117,10 +117,7 @@ void conn_input(struct uwt_server *server, uint32_t number, uint8_t *data, size_
 /* All output has been sent: go on with what was read before. */
 void conn_resume(struct uwt_server *server, uint32_t number);
 
-/* secure.c */
-
-/* A TLS handshake is beginning. False if it is not spoken here: then the connection ends. */
-bool secure_begin(struct uwt_server *server, uint32_t number);
+/* secure.c: for connections with CONN_TLS */
 
 /* Use what a socket gave; before data there is room. */
 void secure_input(struct uwt_server *server, uint32_t number, uint8_t *data, size_t length);

@@ -1,7 +1,9 @@
-/* notls.c - tls.h for a build without TLS: there never is any */
-#include "tls.h"
+/* notls.c - in place of tls.c and secure.c in a build without TLS */
+#include "inside.h"
 
 #include <stdio.h>
+
+/* What tls.h says of options and keys: there is no TLS, and none can be had. */
 
 bool tls_built(void)
 {
@@ -49,54 +51,58 @@ void tls_free(struct tls *tls)
 	(void)tls;
 }
 
-int tls_record_size(const uint8_t *data, size_t length)
-{
-	(void)data;
-	(void)length;
-	return -1;
-}
-
-enum tls_result tls_input(struct tls *tls, uint32_t link, const uint8_t *record, size_t length,
-    uint8_t plain[static TLS_PLAIN_MAX], size_t *plain_length, const struct tls_sink *sink)
-{
-	(void)tls;
-	(void)link;
-	(void)record;
-	(void)length;
-	(void)plain;
-	(void)sink;
-	*plain_length = 0;
-	return TLS_FAILED;
-}
-
-enum tls_result tls_output(struct tls *tls, uint32_t link, const struct iovec *pieces, int count,
-    const struct tls_sink *sink)
-{
-	(void)tls;
-	(void)link;
-	(void)pieces;
-	(void)count;
-	(void)sink;
-	return TLS_FAILED;
-}
-
-void tls_close(struct tls *tls, uint32_t link, const struct tls_sink *sink)
-{
-	(void)tls;
-	(void)link;
-	(void)sink;
-}
-
-void tls_forget(struct tls *tls, uint32_t link)
-{
-	(void)tls;
-	(void)link;
-}
-
 const struct tls_totals *tls_totals(const struct tls *tls)
 {
 	static const struct tls_totals none;
 
 	(void)tls;
 	return &none;
+}
+
+/* What inside.h says of connections that speak TLS: there are none, so nobody calls these. */
+
+void secure_input(struct uwt_server *server, uint32_t number, uint8_t *data, size_t length)
+{
+	(void)data;
+	(void)length;
+	conn_doom(server, number);
+}
+
+void secure_resume(struct uwt_server *server, uint32_t number)
+{
+	conn_doom(server, number);
+}
+
+void secure_run_queue(struct uwt_server *server)
+{
+	(void)server;
+}
+
+bool secure_flush(struct uwt_server *server, uint32_t number)
+{
+	(void)server;
+	(void)number;
+	return false;
+}
+
+ssize_t secure_send(struct uwt_server *server, uint32_t number, const struct msg_slice *pieces,
+    size_t count)
+{
+	(void)server;
+	(void)number;
+	(void)pieces;
+	(void)count;
+	return -1;
+}
+
+void secure_end(struct uwt_server *server, uint32_t number)
+{
+	(void)server;
+	(void)number;
+}
+
+void secure_forget(struct uwt_server *server, uint32_t number)
+{
+	(void)server;
+	(void)number;
 }

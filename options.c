@@ -47,9 +47,9 @@ static const struct option table[] = {
 	    "time between two announces [600000]; WebSocket peers are\n"
 	    "told a fifth of it" },
 	{ "cert", 0, KIND_LIST, "FILE", 0, 0, AT(certificates), false,
-	    "certificate chain in PEM: speak TLS as well; may be repeated,\n"
-	    "each with its --key, to serve several names" },
-	{ "key", 0, KIND_LIST, "FILE", 0, 0, AT(keys), false, "private key of a --cert, in PEM" },
+	    "certificate chain: speak TLS as well; may be repeated, each\n"
+	    "with its --key" },
+	{ "key", 0, KIND_LIST, "FILE", 0, 0, AT(keys), false, "private key of a --cert" },
 	{ "tls-only", 0, KIND_FLAG, NULL, 0, 0, AT(server.tls_only), false,
 	    "turn plain connections away, but for loopback" },
 	{ "tls-sessions", 0, KIND_NUMBER, "N", 1, UWT_LIMIT_MAX, AT(server.tls_sessions), false,
@@ -69,7 +69,7 @@ static const struct option table[] = {
 	    false,
 	    "connections at a time" },
 	{ "max-peers", 0, KIND_NUMBER, "N", 1, UWT_LIMIT_MAX, AT(server.max_peers), false,
-	    "peers, counted in each torrent and on each connection" },
+	    "peers, counted in each torrent and connection" },
 	{ "max-torrents", 0, KIND_NUMBER, "N", 1, UWT_LIMIT_MAX, AT(server.max_torrents), false,
 	    "torrents that have peers" },
 	{ "max-swarms", 0, KIND_NUMBER, "N", 1, 65535, AT(server.max_swarms), false,
@@ -79,7 +79,7 @@ static const struct option table[] = {
 	{ "max-message", 0, KIND_SIZE_32, "SIZE", 1024, 16 << 20, AT(server.max_message), false,
 	    "longest message of a peer [256K]" },
 	{ "config", 'c', KIND_TEXT, "FILE", 0, 0, AT(config), true,
-	    "read options from a file, one `name value` a line" },
+	    "read options from a file" },
 	{ "quiet", 'q', KIND_FLAG, NULL, 0, 0, AT(quiet), false, "print errors only" },
 	{ "silent", 's', KIND_FLAG, NULL, 0, 0, AT(silent), false, "print nothing" },
 	{ "version", 'v', KIND_FLAG, NULL, 0, 0, AT(version), true, "print the version" },
@@ -496,7 +496,7 @@ void options_help(void)
 	size_t i;
 
 	printf("usage: uwt [-qsvh] [-p port] [-H address] [-c file] [option ...]\n\n"
-	    "A WebTorrent tracker. Without options it listens on port 8000 of all addresses.\n\n");
+	    "A WebTorrent tracker.\n\n");
 	for (i = 0; i < TABLE_SIZE; i++) {
 		const struct option *option = &table[i];
 		char letter[5] = "    ";
@@ -511,6 +511,6 @@ void options_help(void)
 		    "");
 		print_help(start, option->help);
 	}
-	printf("\nLimits without a default here follow from the machine's memory and its limit on\n"
-	    "open files. A SIZE is in bytes, or with K, M or G. See uwt(8).\n");
+	printf("\nLimits without a default follow from the machine. A SIZE may have K, M or G.\n"
+	    "See uwt(8).\n");
 }

@@ -128,21 +128,6 @@ void secure_forget(struct uwt_server *server, uint32_t number)
 
 /* -- what comes ------------------------------------------------------------------------ */
 
-bool secure_begin(struct uwt_server *server, uint32_t number)
-{
-	/* A fatal alert, handshake_failure, as a whole record (RFC 5246, 7.2). */
-	static const char alert[] = { 21, 3, 1, 0, 2, 2, 40 };
-	const struct msg_slice piece = { alert, sizeof alert };
-
-	if (server->secure.tls != NULL) {
-		server->conns.at[number].flags |= CONN_TLS;
-		return true;
-	}
-	conn_send(server, number, &piece, 1);
-	conn_end(server, number, false);
-	return false;
-}
-
 static uint64_t clock_us(void)
 {
 	struct timespec time;

@@ -209,8 +209,7 @@ bool uwt_options_fit(struct uwt_options *options, uint64_t memory, uint32_t desc
 	}
 	if (pool > memory && (options->max_connections == 0 || options->max_peers == 0 ||
 	    options->max_torrents == 0)) {
-		snprintf(error, UWT_ERROR_MAX, "--buffer-memory leaves no memory for the tables: "
-		    "lower it, or set --max-connections, --max-peers and --max-torrents");
+		snprintf(error, UWT_ERROR_MAX, "--buffer-memory leaves no memory for the tables");
 		return false;
 	}
 	if (pool == 0) {

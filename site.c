@@ -27,9 +27,8 @@ static const char *explanation(int status)
 	case 405: return "Only GET and HEAD are served here.\n";
 	case 408: return "The request took too long.\n";
 	case 413: return "A request must have no body.\n";
-	case 426: return "This is a WebSocket tracker, and the request did not ask for an upgrade "
-		"to WebSocket, version 13. If a proxy stands in between, it must pass on the headers "
-		"Upgrade and Connection.\n";
+	case 426: return "This request did not ask for an upgrade to WebSocket, version 13. A proxy "
+		"must pass on the headers Upgrade and Connection.\n";
 	case 431: return "The request's head is too large.\n";
 	case 503: return "The tracker is full: it has as many connections as it may. "
 		"Try again later.\n";

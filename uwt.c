@@ -254,7 +254,7 @@ static struct uwt_server *start(struct options *options, struct output *output, 
 	print_where(output, options, port);
 	print_limits(output, server_options);
 	if (single != NULL)
-		output_line(output, "this machine has no other addresses, so only served here: ",
+		output_line(output, "only this is served, as the machine has no other: ",
 		    single);
 	return server;
 }
