@@ -17,7 +17,7 @@ const [tracker, text] = process.argv.slice(2)
 const bugout = new Bugout('uwt', {
 	announce: [tracker],
 	iceServers: [],
-	wtOpts: { dht: false, lsd: false, utPex: false, natUpnp: false, natPmp: false }
+	wtOpts: { dht: false, lsd: false, utPex: false, utp: false, natUpnp: false }
 })
 bugout.on('seen', () => bugout.send({ text }))
 bugout.on('message', (address, message) => {

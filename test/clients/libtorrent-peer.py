@@ -24,6 +24,7 @@ def say(**message):
 # Nothing but the tracker may introduce peers, and nothing but WebRTC may
 # connect them.
 session = lt.session({
+    'alert_mask': lt.alert.category_t.storage_notification,
     'listen_interfaces': '127.0.0.1:0',
     'enable_dht': False,
     'enable_lsd': False,
@@ -63,17 +64,21 @@ def leech():
     return add(parameters)
 
 
-def hash_of(handle):
+# What it has may not be in the file yet.
+def flush(handle):
     handle.flush_cache()
-    path = os.path.join(sys.argv[4], handle.status().name)
-    for _ in range(50):
-        if os.path.exists(path):
-            with open(path, 'rb') as file:
-                content = file.read()
-            if len(content) == handle.status().total_wanted:
-                return hashlib.sha256(content).hexdigest()
-        time.sleep(0.1)
-    return 'no file'
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        session.wait_for_alert(1000)
+        for alert in session.pop_alerts():
+            if isinstance(alert, lt.cache_flushed_alert):
+                return
+
+
+def hash_of(handle):
+    flush(handle)
+    with open(os.path.join(sys.argv[4], handle.status().name), 'rb') as file:
+        return hashlib.sha256(file.read()).hexdigest()
 
 
 handle = seed() if role == 'seed' else leech()

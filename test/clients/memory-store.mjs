@@ -10,7 +10,7 @@ export default class MemoryStore {
 	}
 
 	put(index, bytes, done = () => {}) {
-		this.chunks[index] = bytes.slice()
+		this.chunks[index] = Uint8Array.from(bytes)
 		queueMicrotask(() => done(null))
 	}
 

@@ -92,7 +92,6 @@ export async function peer(t, kind, role, tracker, what) {
 }
 
 export function checkArrived(done, file, size) {
-	check(done.sha256 === file.sha256,
-		`another SHA-256: ${JSON.stringify(done)}, not ${file.sha256}`)
+	check(done.sha256 === file.sha256, `another SHA-256 than the file: ${JSON.stringify(done)}`)
 	check(done.received >= size, `received only ${done.received} bytes from peers`)
 }

@@ -110,9 +110,8 @@ async function swarm(t) {
 	await tracker.shows({ peersSeederOnly: 1 })
 	const leechers = await Promise.all(kinds.map(kind => peer(t, kind, 'leech', tracker, hash)))
 	await tracker.shows({ torrents: 1, peersAll: 11 })
-	for (const done of await Promise.all(leechers.map(leecher => leecher.done(90_000)))) {
-		arrived(done, file)
-	}
+	const all = await Promise.all(leechers.map(leecher => leecher.done(90_000)))
+	all.forEach((done, index) => arrived({ kind: kinds[index], ...done }, file))
 	await tracker.shows({ peersAll: 11, peersSeederOnly: 11, ...ALL_SEED })
 	await Promise.all([seeder, ...leechers].map(one => one.leave()))
 }

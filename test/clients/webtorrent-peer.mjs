@@ -28,6 +28,7 @@ const client = new WebTorrent({
 	dht: false,
 	lsd: false,
 	utPex: false,
+	utp: false,
 	natUpnp: false,
 	natPmp: false,
 	tracker: { rtcConfig: { iceServers: [] } }
