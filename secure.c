@@ -273,17 +273,23 @@ void secure_input(struct uwt_server *server, uint32_t number, uint8_t *data, siz
 	records_input(server, number, data - before, before + length, false);
 }
 
-/* Look again at what was kept, of which there is no more than a read gives. */
+/* Look again at what was kept: at most what a read gave behind a record that was not whole. It is
+ * put where it ends with the memory for input, before which there is room for that record. */
 static void kept_input(struct uwt_server *server, uint32_t number, bool has_waited)
 {
 	struct secure_link *link = &server->secure.links[number];
 	size_t length = link->in.length;
+	uint8_t *data = server->input + READ_SIZE - length;
 
-	buf_copy(server->pool, &link->in, server->input);
+	if (length > READ_SIZE + TLS_RECORD_MAX) {
+		conn_doom(server, number);
+		return;
+	}
+	buf_copy(server->pool, &link->in, data);
 	buf_clear(server->pool, &link->in);
 	link->need = 0;
 	conn_hold(server, number);
-	records_input(server, number, server->input, length, has_waited);
+	records_input(server, number, data, length, has_waited);
 }
 
 void secure_resume(struct uwt_server *server, uint32_t number)
