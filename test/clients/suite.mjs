@@ -14,6 +14,7 @@ const LIMIT_OF_ALL = 480 /* s */
 const [binary, ...words] = process.argv.slice(2)
 const began = Date.now()
 const count = { passed: 0, failed: 0 }
+const again = [] /* what failed: clients have faults of their own, and machines are busy */
 
 const seconds = since => `${((Date.now() - since) / 1000).toFixed(1)} s`
 
@@ -32,7 +33,7 @@ async function tryOut(scenario, t) {
 	for (const tracker of t.scope.trackers) await tracker.finish()
 }
 
-async function runOne(scenario, browser, directory) {
+async function runOne(scenario, browser, directory, last = false) {
 	const since = Date.now()
 	const limit = scenario.limit ?? LIMIT
 	const scope = new Scope(scenario.name, await mkdtemp(join(directory, 'scenario-')))
@@ -47,7 +48,13 @@ async function runOne(scenario, browser, directory) {
 		error = caught
 	}
 	const more = await scope.close()
-	report(scenario.name, since, error ?? more[0])
+	error ??= more[0]
+	if (error && !last) {
+		again.push(scenario)
+		console.log(`once more, alone: ${scenario.name}: ${error.message} (${seconds(since)})`)
+	} else {
+		report(scenario.name, since, error)
+	}
 }
 
 async function runAll(chosen, browser, directory) {
@@ -59,6 +66,7 @@ async function runAll(chosen, browser, directory) {
 		...chosen.filter(({ waits }) => waits).map(one => runOne(one, browser, directory)),
 		...Array.from({ length: AT_A_TIME }, worker)
 	])
+	for (const scenario of again) await runOne(scenario, browser, directory, true)
 }
 
 /* Ends the program; what is still running is ended as it exits. */
