@@ -12,20 +12,21 @@
 PREFIX = /usr/local
 SBINDIR = $(PREFIX)/sbin
 MANDIR = $(PREFIX)/share/man
-CFLAGS = -Os -g -fno-asynchronous-unwind-tables
+CFLAGS = -Os -g -fno-asynchronous-unwind-tables -ffunction-sections
+TRIM = -Wl,--gc-sections
 SPEED = -O2
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 DEFINES = -D_DEFAULT_SOURCE
 POLL = auto
 TLS = yes
-TLS_OBJECTS_yes = keys.o secure.o tls.o
+TLS_OBJECTS_yes = image.o keys.o secure.o tls.o trial.o
 TLS_OBJECTS_no = notls.o
 TLS_LIBRARIES_yes = -lbearssl
 TLS_LIBRARIES_no =
 VERSION = 4.0.0
 
-HEADERS = address.h buf.h conns.h file.h hash.h http.h inside.h keys.h listen.h machine.h msg.h options.h output.h \
-	pages.h peerid.h poll.h server.h sha1.h site.h stats.h swarm.h text.h tls.h tracker.h ws.h
+HEADERS = address.h buf.h conns.h file.h hash.h http.h image.h inside.h keys.h listen.h machine.h msg.h options.h output.h \
+	pages.h peerid.h poll.h server.h sha1.h site.h stats.h swarm.h text.h tls.h tracker.h trial.h ws.h
 OBJECTS = address.o buf.o conns.o file.o hash.o http.o inbound.o listen.o machine.o msg.o options.o output.o \
 	outbound.o pages.o peerid.o poll.o server.o sha1.o site.o stats.o swarm.o text.o tracker.o uwt.o ws.o \
 	$(TLS_OBJECTS_$(TLS))
@@ -36,7 +37,7 @@ all: uwt
 COMPILE = $(CC) -std=c11 $(DEFINES) $(WARNINGS) $(CPPFLAGS) $(CFLAGS)
 
 uwt: $(OBJECTS)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBRARIES)
+	$(CC) $(CFLAGS) $(TRIM) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBRARIES)
 
 .SUFFIXES: .c .o
 .c.o:
@@ -47,8 +48,6 @@ buf.o: buf.c
 	$(COMPILE) $(SPEED) -c -o $@ buf.c
 hash.o: hash.c
 	$(COMPILE) $(SPEED) -c -o $@ hash.c
-tls.o: tls.c
-	$(COMPILE) $(SPEED) -c -o $@ tls.c
 ws.o: ws.c
 	$(COMPILE) $(SPEED) -c -o $@ ws.c
 

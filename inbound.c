@@ -56,15 +56,15 @@ static struct stats_numbers count_all(const struct uwt_server *server)
 		.ipv4 = totals->ipv4, .ipv6 = totals->ipv6, .memberships = totals->members,
 		.connections = server->conns.live, .buffers_in_use = buf_pool_used(server->pool),
 		.clients = tracker_clients(server->tracker) };
-	const struct tls_totals *tls;
+	struct tls_totals tls;
 
 	if (server->secure.tls == NULL)
 		return numbers;
 	tls = tls_totals(server->secure.tls);
 	numbers.tls = (struct stats_tls){ .on = true, .now = (int64_t)time(NULL),
-		.not_after = tls_not_after(server->secure.tls), .connections = tls->open,
-		.handshakes = tls->handshakes, .resumptions = tls->resumptions,
-		.failures = tls->failures };
+		.not_after = tls_not_after(server->secure.tls), .connections = tls.open,
+		.handshakes = tls.handshakes, .resumptions = tls.resumptions,
+		.failures = tls.failures };
 	return numbers;
 }
 

@@ -1,9 +1,11 @@
-/* notls.c - in place of tls.c and secure.c in a build without TLS */
+/* notls.c - in place of tls.c, trial.c and secure.c in a build without TLS */
 #include "inside.h"
 
 #include <stdio.h>
 
-/* What tls.h says of options and keys: there is no TLS, and none can be had. */
+#include "trial.h"
+
+/* What tls.h and trial.h say: there is no TLS, and none can be had. */
 
 bool tls_built(void)
 {
@@ -51,12 +53,21 @@ void tls_free(struct tls *tls)
 	(void)tls;
 }
 
-const struct tls_totals *tls_totals(const struct tls *tls)
+struct tls_totals tls_totals(const struct tls *tls)
 {
-	static const struct tls_totals none;
-
 	(void)tls;
-	return &none;
+	return (struct tls_totals){ 0 };
+}
+
+size_t trial_size(void)
+{
+	return 0;
+}
+
+bool trial_images(void *memory)
+{
+	(void)memory;
+	return false;
 }
 
 /* What inside.h says of connections that speak TLS: there are none, so nobody calls these. */

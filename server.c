@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "pages.h"
+#include "trial.h"
 
 /* A test build lets the server's clock run faster, which makes every timeout shorter. */
 #ifndef CLOCK_SPEED
@@ -112,7 +113,8 @@ static struct tracker_options tracker_options(const struct uwt_options *options)
 static struct tls_options tls_options(const struct uwt_options *options)
 {
 	return (struct tls_options){ .links = options->max_connections + SPARE_CONNS,
-		.handshakes = options->max_handshakes, .sessions = options->tls_sessions };
+		.handshakes = options->max_handshakes, .sessions = options->tls_sessions,
+		.whole = options->tls_whole };
 }
 
 /* Bytes before server->input, so that the longest message or head can be put together. */
@@ -194,6 +196,17 @@ static uint32_t lesser(uint64_t a, uint64_t b)
 	return (uint32_t)(least < UWT_TABLE_MAX ? least : UWT_TABLE_MAX);
 }
 
+/* Must contexts of TLS be kept whole? */
+static bool need_whole(void)
+{
+	size_t size = trial_size();
+	void *memory = pages_reserve(size);
+	bool images = memory != NULL && trial_images(memory);
+
+	pages_release(memory, size);
+	return !images;
+}
+
 bool uwt_options_fit(struct uwt_options *options, uint64_t memory, uint32_t descriptors,
     char error[static UWT_ERROR_MAX])
 {
@@ -219,6 +232,8 @@ bool uwt_options_fit(struct uwt_options *options, uint64_t memory, uint32_t desc
 		if (pool > BUFFER_MEMORY_MAX)
 			pool = BUFFER_MEMORY_MAX;
 	}
+	if (options->tls)
+		options->tls_whole = need_whole();
 	entries = entries_in(options, memory > pool ? memory - pool : 0);
 	options->buffer_memory = pool;
 	if (options->max_connections == 0)

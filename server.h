@@ -61,6 +61,9 @@ struct uwt_options {
 	/* remembered for resumption; 0: derived by uwt_options_fit */
 	uint32_t tls_sessions;
 	uint32_t max_handshakes;        /* of TLS, at a time */
+	/* a peer with TLS costs 4 KB more, because BearSSL is not as it was known: uwt_options_fit
+	 * finds out */
+	bool tls_whole;
 	struct uwt_callbacks callbacks; /* any of the functions may be NULL */
 };
 

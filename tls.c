@@ -6,40 +6,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "image.h"
 #include "keys.h"
 #include "pages.h"
 
-#define SLAB_SIZE 65536             /* images of one size class share a slab */
-#define CLASS_STEP 32               /* bytes by which the classes of images differ */
-#define CLASSES 136                 /* up to more than a whole context with its table of runs */
-/* Bytes of address space per link, more than an image takes, and slabs for classes that are begun;
- * a test makes them small. */
-#ifdef TLS_IMAGE_RESERVED
-#define IMAGE_RESERVED TLS_IMAGE_RESERVED
-#define SLABS_SPARE TLS_SLABS_SPARE
-#else
-#define IMAGE_RESERVED 1024
-#define SLABS_SPARE 16
-#endif
 #define SEED_SIZE 32
 #define SESSION_SIZE 100            /* what BearSSL's cache takes for one */
 #define RECORD_HEAD 5
 #define RECORD_ALERT 21             /* a type of record */
 #define CIPHERTEXT_MAX (TLS_RECORD_MAX - RECORD_HEAD)
-
-typedef uint64_t word;              /* the unit in which contexts are compared */
-
-#define CONTEXT_WORDS (sizeof(br_ssl_server_context) / sizeof(word))
-
-_Static_assert(sizeof(br_ssl_server_context) % sizeof(word) == 0, "a context is whole words");
-
-enum link_state { LINK_NONE, LINK_HANDSHAKE, LINK_OPEN };
-
-struct link {
-	uint32_t place;             /* of its slot (from 1), or of its image, in steps */
-	uint8_t state;
-	uint8_t class;              /* of the image */
-};
 
 /* A handshake that goes on. */
 struct slot {
@@ -56,16 +31,6 @@ struct policy {
 	bool asked;
 };
 
-/*
- * Images of one size class fill slabs without a gap: where one is given back the last moves in. So
- * a slab is free again when the images that are left need fewer, and may serve any class. Slabs
- * count from 1; a place counts steps.
- */
-struct shelf {
-	uint32_t slab;              /* the last; each begins with the number of the one before */
-	uint32_t used;              /* images in it */
-};
-
 /* BearSSL's cache, and what has to be done when it finds a session. */
 struct sessions {
 	const br_ssl_session_cache_class *vtable;
@@ -73,33 +38,35 @@ struct sessions {
 };
 
 struct tls {
-	br_ssl_server_context work;         /* where every context works */
-	br_ssl_server_context template;     /* what every context starts from */
+	struct images images;               /* with the context that works */
 	br_ec_impl curves;                  /* for the key exchange */
 	struct policy policy;
 	struct tls_options options;
 	struct tls_totals totals;
 	struct sessions sessions;
-	struct link *link;                  /* by number */
 	struct slot *slot;                  /* by number less 1 */
 	uint32_t free_slot, used_slots;
-	uint8_t *images;
-	uint32_t slabs, slabs_used;         /* how many there are, and were ever used */
-	uint32_t free_slab;                 /* given back; each begins with the next's number */
-	struct shelf shelf[CLASSES];        /* by size class */
 	unsigned char in[BR_SSL_BUFSIZE_INPUT];
 	unsigned char out[BR_SSL_BUFSIZE_OUTPUT];
 };
 
 /* -- small things ----------------------------------------------------------------------- */
 
-/* A memset that no compiler leaves out. */
-static void wipe(void *memory, size_t size)
-{
-	volatile uint8_t *at = memory;
+enum link_state { LINK_NONE, LINK_HANDSHAKE, LINK_OPEN };
 
-	while (size-- > 0)
-		*at++ = 0;
+/* An image's class says that a link is open; without one its place is that of its slot. */
+static enum link_state link_state(const struct tls *tls, uint32_t number)
+{
+	const struct image_link *link = &tls->images.link[number];
+
+	if (link->class != 0)
+		return LINK_OPEN;
+	return link->place != 0 ? LINK_HANDSHAKE : LINK_NONE;
+}
+
+static struct slot *slot_of(const struct tls *tls, uint32_t number)
+{
+	return &tls->slot[tls->images.link[number].place - 1];
 }
 
 static bool random_bytes(uint8_t *bytes, size_t size)
@@ -109,19 +76,12 @@ static bool random_bytes(uint8_t *bytes, size_t size)
 
 /* -- memory ------------------------------------------------------------------------- */
 
-static uint32_t slabs_for(const struct tls_options *options)
-{
-	return (uint32_t)(((uint64_t)options->links * IMAGE_RESERVED + SLAB_SIZE - 1) / SLAB_SIZE) +
-	    SLABS_SPARE;
-}
-
 size_t tls_size(const struct tls_options *options)
 {
 	return pages_round(sizeof(struct tls)) +
-	    pages_round(((size_t)options->links + 1) * sizeof(struct link)) +
 	    pages_round(options->handshakes * sizeof(struct slot)) +
 	    pages_round((size_t)options->sessions * SESSION_SIZE) +
-	    (size_t)slabs_for(options) * SLAB_SIZE;
+	    images_size(options->links, options->whole);
 }
 
 /* -- choosing and signing ------------------------------------------------------------- */
@@ -231,6 +191,23 @@ static int sessions_load(const br_ssl_session_cache_class **context, br_ssl_serv
 	return 1;
 }
 
+bool tls_remember(struct tls *tls, const struct tls_session *session)
+{
+	br_ssl_session_parameters parameters = { .session_id_len = sizeof session->id,
+		.version = BR_TLS12, .cipher_suite = session->suite };
+	uint8_t seed[SEED_SIZE];
+
+	if (!random_bytes(seed, sizeof seed))
+		return false;
+	memcpy(parameters.session_id, session->id, sizeof session->id);
+	memcpy(parameters.master_secret, session->master, sizeof session->master);
+	/* The cache takes a random number of the context at hand when it is used first. */
+	tls->images.work = tls->images.template;
+	br_ssl_engine_inject_entropy(&tls->images.work.eng, seed, sizeof seed);
+	sessions_save(&tls->sessions.vtable, &tls->images.work, &parameters);
+	return true;
+}
+
 static const br_ssl_session_cache_class sessions_class = {
 	sizeof(struct sessions), sessions_save, sessions_load
 };
@@ -266,9 +243,9 @@ static void set_suites(br_ssl_engine_context *engine)
 /* BearSSL's own profiles turn on TLS 1.0, 3DES, MD5 and renegotiation: so this is done by hand. */
 static void make_template(struct tls *tls)
 {
-	br_ssl_engine_context *engine = &tls->work.eng;
+	br_ssl_engine_context *engine = &tls->images.work.eng;
 
-	br_ssl_server_zero(&tls->work);
+	br_ssl_server_zero(&tls->images.work);
 	br_ssl_engine_set_versions(engine, BR_TLS12, BR_TLS12);
 	set_suites(engine);
 	tls->curves = *br_ec_get_default();
@@ -285,7 +262,7 @@ static void make_template(struct tls *tls)
 	br_ssl_engine_set_buffers_bidi(engine, tls->in, sizeof tls->in, tls->out, sizeof tls->out);
 	/* A reset would open /dev/urandom otherwise where the CPU makes no random numbers. */
 	engine->rng_os_rand_done = 1;
-	tls->template = tls->work;
+	images_template(&tls->images);
 }
 
 struct tls *tls_init(void *memory, const struct tls_options *options)
@@ -295,16 +272,13 @@ struct tls *tls_init(void *memory, const struct tls_options *options)
 
 	tls->options = *options;
 	at += pages_round(sizeof(struct tls));
-	tls->link = (struct link *)(void *)at;
-	at += pages_round(((size_t)options->links + 1) * sizeof(struct link));
 	tls->slot = (struct slot *)(void *)at;
 	at += pages_round(options->handshakes * sizeof(struct slot));
 	tls->sessions.vtable = &sessions_class;
 	br_ssl_session_cache_lru_init(&tls->sessions.cache, at,
 	    (size_t)options->sessions * SESSION_SIZE);
 	at += pages_round((size_t)options->sessions * SESSION_SIZE);
-	tls->images = at;
-	tls->slabs = slabs_for(options);
+	images_init(&tls->images, at, options->links, options->whole);
 	tls->policy.vtable = &policy_class;
 	make_template(tls);
 	return tls;
@@ -362,237 +336,20 @@ void tls_free(struct tls *tls)
 	tls->policy.keys = NULL;
 }
 
-const struct tls_totals *tls_totals(const struct tls *tls)
+struct tls_totals tls_totals(const struct tls *tls)
 {
-	return &tls->totals;
-}
+	struct tls_totals totals = tls->totals;
 
-/* -- images --------------------------------------------------------------------------- */
-
-/* What a context no longer needs once its handshake is over: it is set back to the template's, so
- * that no image holds it. Everything else is kept wherever it differs, whatever it is. */
-#define DEAD(field) { offsetof(br_ssl_server_context, field), \
-	sizeof(((br_ssl_server_context *)NULL)->field) }
-
-static const struct { size_t at, size; } dead[] = {
-	DEAD(eng.pad),              /* where handshake messages were put together */
-	DEAD(eng.mhash.buf), DEAD(eng.mhash.count),         /* the hash of those messages */
-	DEAD(eng.mhash.val_32), DEAD(eng.mhash.val_64),
-	DEAD(eng.client_random), DEAD(eng.server_random),   /* went into the keys */
-	DEAD(eng.ecdhe_curve), DEAD(eng.ecdhe_point),       /* the client's share */
-	DEAD(eng.ecdhe_point_len),
-	DEAD(ecdhe_key), DEAD(ecdhe_key_len),               /* and this side's */
-	DEAD(eng.session),          /* the master secret: the cache has it */
-	DEAD(eng.server_name),      /* has chosen the certificate */
-	DEAD(eng.saved_finished),   /* for renegotiation, which is refused */
-	DEAD(eng.rng), DEAD(eng.rng_init_done),             /* gave the randoms and the share; */
-	DEAD(eng.rng_os_rand_done),                         /* records need none */
-	DEAD(eng.suites_buf),       /* what was offered */
-	DEAD(client_max_version), DEAD(client_suites), DEAD(client_suites_num), DEAD(hashes),
-	DEAD(curves), DEAD(sign_hash_id), DEAD(eng.protocol_names_num), DEAD(eng.selected_protocol),
-	DEAD(eng.chain), DEAD(eng.chain_len), DEAD(eng.cert_cur), DEAD(eng.cert_len),
-	DEAD(policy_vtable), DEAD(cache_vtable),            /* set when a handshake begins */
-	DEAD(eng.hbuf_in), DEAD(eng.hbuf_out),              /* set before each use */
-	DEAD(eng.saved_hbuf_out), DEAD(eng.hlen_in), DEAD(eng.hlen_out), DEAD(eng.action)
-};
-
-static void clear_dead(struct tls *tls)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof dead / sizeof dead[0]; i++)
-		memcpy((uint8_t *)&tls->work + dead[i].at,
-		    (const uint8_t *)&tls->template + dead[i].at,
-		    dead[i].size);
-}
-
-#ifdef TLS_DEAD_GARBAGE
-/* For tests: what is dead may be anything. */
-static void spoil_dead(struct tls *tls)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof dead / sizeof dead[0]; i++)
-		memset((uint8_t *)&tls->work + dead[i].at, 0xa5, dead[i].size);
-}
-#endif
-
-/* An image: this, then each run's place and length in words, then the words of all runs. */
-struct image {
-	uint32_t link;              /* whose it is */
-	uint32_t runs;
-};
-
-struct run {
-	uint16_t at, count;
-};
-
-static bool word_differs(const struct tls *tls, unsigned at)
-{
-	word work, template;
-
-	memcpy(&work, (const uint8_t *)&tls->work + at * sizeof(word), sizeof work);
-	memcpy(&template, (const uint8_t *)&tls->template + at * sizeof(word), sizeof template);
-	return work != template;
-}
-
-/* Find the runs of words in which the working context differs from the template. */
-static unsigned find_runs(const struct tls *tls, struct run runs[CONTEXT_WORDS], unsigned *words)
-{
-	unsigned count = 0, at = 0;
-
-	*words = 0;
-	while (at < CONTEXT_WORDS) {
-		if (!word_differs(tls, at)) {
-			at++;
-			continue;
-		}
-		runs[count].at = (uint16_t)at;
-		while (at < CONTEXT_WORDS && word_differs(tls, at))
-			at++;
-		runs[count].count = (uint16_t)(at - runs[count].at);
-		*words += runs[count++].count;
-	}
-	return count;
-}
-
-static uint8_t *image_at(const struct tls *tls, uint32_t place)
-{
-	return tls->images + (size_t)place * CLASS_STEP;
-}
-
-static uint32_t slab_place(uint32_t slab)
-{
-	return (slab - 1) * (SLAB_SIZE / CLASS_STEP);
-}
-
-/* How many images of a class are in a slab, whose first step is for the number of another. */
-static uint32_t slab_images(unsigned class)
-{
-	return (SLAB_SIZE / CLASS_STEP - 1) / class;
-}
-
-static uint32_t slab_pop(const struct tls *tls, uint32_t *list)
-{
-	uint32_t slab = *list;
-
-	memcpy(list, image_at(tls, slab_place(slab)), sizeof *list);
-	return slab;
-}
-
-static void slab_push(const struct tls *tls, uint32_t *list, uint32_t slab)
-{
-	memcpy(image_at(tls, slab_place(slab)), list, sizeof *list);
-	*list = slab;
-}
-
-static uint32_t shelf_last(const struct shelf *shelf, unsigned class)
-{
-	return slab_place(shelf->slab) + 1 + (shelf->used - 1) * class;
-}
-
-/* A place for an image of a class, 0 if there is none left. */
-static uint32_t image_take(struct tls *tls, unsigned class)
-{
-	struct shelf *shelf = &tls->shelf[class];
-
-	if (shelf->slab == 0 || shelf->used == slab_images(class)) {
-		if (tls->free_slab != 0)
-			slab_push(tls, &shelf->slab, slab_pop(tls, &tls->free_slab));
-		else if (tls->slabs_used < tls->slabs)
-			slab_push(tls, &shelf->slab, ++tls->slabs_used);
-		else
-			return 0;
-		shelf->used = 0;
-	}
-	shelf->used++;
-	return shelf_last(shelf, class);
-}
-
-static void image_give(struct tls *tls, struct link *link)
-{
-	struct shelf *shelf = &tls->shelf[link->class];
-	size_t size = (size_t)link->class * CLASS_STEP;
-	uint32_t last = shelf_last(shelf, link->class);
-	struct image head;
-
-	if (link->place != last) {
-		memcpy(image_at(tls, link->place), image_at(tls, last), size);
-		memcpy(&head, image_at(tls, last), sizeof head);
-		tls->link[head.link].place = link->place;
-	}
-	wipe(image_at(tls, last), size);
-	if (--shelf->used == 0) {
-		slab_push(tls, &tls->free_slab, slab_pop(tls, &shelf->slab));
-		shelf->used = slab_images(link->class);
-	}
-	tls->totals.image_bytes -= size;
-	link->place = 0;
-}
-
-/* Keep the working context as a link's image. False if there is no room; then the link has none. */
-static bool freeze(struct tls *tls, uint32_t number)
-{
-	struct link *link = &tls->link[number];
-	struct image head = { .link = number };
-	struct run runs[CONTEXT_WORDS];
-	unsigned words, count, class, i;
-	uint8_t *at;
-
-	clear_dead(tls);
-	head.runs = count = find_runs(tls, runs, &words);
-	class = (unsigned)((sizeof head + count * sizeof(struct run) + words * sizeof(word) +
-	    CLASS_STEP - 1) / CLASS_STEP);
-	if (link->place != 0 && link->class != class)
-		image_give(tls, link);
-	if (link->place == 0) {
-		link->place = image_take(tls, class);
-		if (link->place == 0)
-			return false;
-		link->class = (uint8_t)class;
-		tls->totals.image_bytes += (uint64_t)class * CLASS_STEP;
-	}
-	at = image_at(tls, link->place);
-	memcpy(at, &head, sizeof head);
-	at += sizeof head;
-	memcpy(at, runs, count * sizeof(struct run));
-	at += count * sizeof(struct run);
-	for (i = 0; i < count; i++) {
-		memcpy(at, (const uint8_t *)&tls->work + runs[i].at * sizeof(word),
-		    runs[i].count * sizeof(word));
-		at += runs[i].count * sizeof(word);
-	}
-	return true;
-}
-
-static void thaw(struct tls *tls, const struct link *link)
-{
-	const uint8_t *image = image_at(tls, link->place), *runs, *words;
-	struct image head;
-	struct run run;
-	unsigned i;
-
-	memcpy(&head, image, sizeof head);
-	runs = image + sizeof head;
-	words = runs + head.runs * sizeof run;
-	tls->work = tls->template;
-	for (i = 0; i < head.runs; i++) {
-		memcpy(&run, runs + i * sizeof run, sizeof run);
-		memcpy((uint8_t *)&tls->work + run.at * sizeof(word), words,
-		    run.count * sizeof(word));
-		words += run.count * sizeof(word);
-	}
-#ifdef TLS_DEAD_GARBAGE
-	spoil_dead(tls);
-#endif
+	totals.image_bytes = tls->images.bytes;
+	return totals;
 }
 
 /* -- handshakes ----------------------------------------------------------------------- */
 
 /* Give a link a slot and the working context a fresh handshake, whose first record this is. */
-static bool handshake_begin(struct tls *tls, struct link *link, const uint8_t *record)
+static bool handshake_begin(struct tls *tls, uint32_t link, const uint8_t *record)
 {
-	br_ssl_engine_context *engine = &tls->work.eng;
+	br_ssl_engine_context *engine = &tls->images.work.eng;
 	uint8_t seed[SEED_SIZE];
 	uint32_t number = tls->free_slot;
 
@@ -603,27 +360,28 @@ static bool handshake_begin(struct tls *tls, struct link *link, const uint8_t *r
 		number = ++tls->used_slots;
 	else
 		tls->free_slot = tls->slot[number - 1].next;
-	*link = (struct link){ .place = number, .state = LINK_HANDSHAKE };
+	tls->images.link[link] = (struct image_link){ .place = number };
 	tls->slot[number - 1].full = false;
 	tls->totals.open++;
 	tls->totals.handshaking++;
-	tls->work = tls->template;
-	br_ssl_server_set_policy(&tls->work, &tls->policy.vtable);
+	tls->images.work = tls->images.template;
+	br_ssl_server_set_policy(&tls->images.work, &tls->policy.vtable);
 	if (tls->options.sessions > 0)
-		br_ssl_server_set_cache(&tls->work, &tls->sessions.vtable);
+		br_ssl_server_set_cache(&tls->images.work, &tls->sessions.vtable);
 	br_ssl_engine_inject_entropy(engine, seed, sizeof seed);
-	wipe(seed, sizeof seed);
-	br_ssl_server_reset(&tls->work);
+	image_wipe(seed, sizeof seed);
+	br_ssl_server_reset(&tls->images.work);
 	/* For alerts before a version is agreed on: BearSSL would write 0. */
 	engine->version_out = (uint16_t)(record[1] << 8 | record[2]);
 	return true;
 }
 
-static void slot_give(struct tls *tls, struct link *link)
+static void slot_give(struct tls *tls, uint32_t number)
 {
-	struct slot *slot = &tls->slot[link->place - 1];
+	struct image_link *link = &tls->images.link[number];
+	struct slot *slot = slot_of(tls, number);
 
-	wipe(&slot->context, sizeof slot->context);
+	image_wipe(&slot->context, sizeof slot->context);
 	slot->next = tls->free_slot;
 	tls->free_slot = link->place;
 	link->place = 0;
@@ -632,31 +390,24 @@ static void slot_give(struct tls *tls, struct link *link)
 
 void tls_forget(struct tls *tls, uint32_t number)
 {
-	struct link *link = &tls->link[number];
+	enum link_state state = link_state(tls, number);
 
-	if (link->state == LINK_NONE)
+	if (state == LINK_NONE)
 		return;
-	if (link->state == LINK_HANDSHAKE) {
-		slot_give(tls, link);
+	if (state == LINK_HANDSHAKE) {
+		slot_give(tls, number);
 		tls->totals.failures++;
-	} else if (link->place != 0) {
-		image_give(tls, link);
 	}
-	*link = (struct link){ .state = LINK_NONE };
+	image_drop(&tls->images, number);
 	tls->totals.open--;
 }
 
 /* The handshake is over: from now on an image is enough. */
-static bool handshake_end(struct tls *tls, uint32_t number)
+static void handshake_end(struct tls *tls, uint32_t number)
 {
-	struct link *link = &tls->link[number];
-	const struct slot *slot = &tls->slot[link->place - 1];
-
 	tls->totals.handshakes++;
-	tls->totals.resumptions += !slot->full;
-	slot_give(tls, link);
-	link->state = LINK_OPEN;
-	return freeze(tls, number);
+	tls->totals.resumptions += !slot_of(tls, number)->full;
+	slot_give(tls, number);
 }
 
 /* -- records -------------------------------------------------------------------------- */
@@ -678,7 +429,7 @@ int tls_record_size(const uint8_t *data, size_t length)
 /* Send all that the working context has to send. */
 static void drain(struct tls *tls, const struct tls_sink *sink)
 {
-	br_ssl_engine_context *engine = &tls->work.eng;
+	br_ssl_engine_context *engine = &tls->images.work.eng;
 	const unsigned char *bytes;
 	size_t length;
 
@@ -692,7 +443,7 @@ static void drain(struct tls *tls, const struct tls_sink *sink)
 static void feed(struct tls *tls, const uint8_t *record, size_t length, uint8_t *plain,
     size_t *plain_length, const struct tls_sink *sink)
 {
-	br_ssl_engine_context *engine = &tls->work.eng;
+	br_ssl_engine_context *engine = &tls->images.work.eng;
 	unsigned char *buffer;
 	size_t part;
 
@@ -740,7 +491,7 @@ static uint8_t alert_for(int error)
 /* BearSSL sends an alert for few of its errors: send one for the others, but not to answer one. */
 static void alert_send(struct tls *tls, const struct tls_sink *sink)
 {
-	br_ssl_engine_context *engine = &tls->work.eng;
+	br_ssl_engine_context *engine = &tls->images.work.eng;
 	int error = br_ssl_engine_last_error(engine);
 	uint8_t room[64] = { 0 }, *record = room + 32;  /* what encryption puts around two bytes */
 	size_t length = 2;
@@ -757,10 +508,10 @@ static void alert_send(struct tls *tls, const struct tls_sink *sink)
 /* Put the working context away, and say how the link stands. */
 static enum tls_result settle(struct tls *tls, uint32_t number, const struct tls_sink *sink)
 {
-	struct link *link = &tls->link[number];
-	unsigned state = br_ssl_engine_current_state(&tls->work.eng);
+	bool handshake = link_state(tls, number) == LINK_HANDSHAKE;
+	unsigned state = br_ssl_engine_current_state(&tls->images.work.eng);
 
-	if (state == BR_SSL_CLOSED && br_ssl_engine_last_error(&tls->work.eng) == BR_ERR_OK) {
+	if (state == BR_SSL_CLOSED && br_ssl_engine_last_error(&tls->images.work.eng) == BR_ERR_OK) {
 		tls_forget(tls, number);
 		return TLS_CLOSED;
 	}
@@ -771,31 +522,33 @@ static enum tls_result settle(struct tls *tls, uint32_t number, const struct tls
 		tls_forget(tls, number);
 		return TLS_FAILED;
 	}
-	if (link->state == LINK_HANDSHAKE && !(state & BR_SSL_SENDAPP)) {
-		struct slot *slot = &tls->slot[link->place - 1];
+	if (handshake && !(state & BR_SSL_SENDAPP)) {
+		struct slot *slot = slot_of(tls, number);
 
-		slot->context = tls->work;
+		slot->context = tls->images.work;
 		slot->full |= tls->policy.asked;
 		return TLS_HANDSHAKE;
 	}
-	if (link->state == LINK_HANDSHAKE ? handshake_end(tls, number) : freeze(tls, number))
+	if (handshake)
+		handshake_end(tls, number);
+	if (image_freeze(&tls->images, number))
 		return TLS_OPEN;
-	tls_forget(tls, number);
+	tls->totals.open--;
 	return TLS_FULL;
 }
 
 enum tls_result tls_input(struct tls *tls, uint32_t number, const uint8_t *record, size_t length,
     uint8_t plain[static TLS_PLAIN_MAX], size_t *plain_length, const struct tls_sink *sink)
 {
-	struct link *link = &tls->link[number];
+	enum link_state state = link_state(tls, number);
 
 	*plain_length = 0;
 	tls->policy.asked = false;
-	if (link->state == LINK_OPEN)
-		thaw(tls, link);
-	else if (link->state == LINK_HANDSHAKE)
-		tls->work = tls->slot[link->place - 1].context;
-	else if (!handshake_begin(tls, link, record))
+	if (state == LINK_OPEN)
+		image_thaw(&tls->images, number);
+	else if (state == LINK_HANDSHAKE)
+		tls->images.work = slot_of(tls, number)->context;
+	else if (!handshake_begin(tls, number, record))
 		return TLS_FULL;
 	feed(tls, record, length, plain, plain_length, sink);
 	return settle(tls, number, sink);
@@ -804,7 +557,7 @@ enum tls_result tls_input(struct tls *tls, uint32_t number, const uint8_t *recor
 /* Fill records with bytes; a full one is sent. */
 static void fill(struct tls *tls, const uint8_t *bytes, size_t length, const struct tls_sink *sink)
 {
-	br_ssl_engine_context *engine = &tls->work.eng;
+	br_ssl_engine_context *engine = &tls->images.work.eng;
 	unsigned char *buffer;
 	size_t part;
 
@@ -824,27 +577,24 @@ static void fill(struct tls *tls, const uint8_t *bytes, size_t length, const str
 enum tls_result tls_output(struct tls *tls, uint32_t number, const struct iovec *pieces, int count,
     const struct tls_sink *sink)
 {
-	struct link *link = &tls->link[number];
 	int i;
 
-	if (link->state != LINK_OPEN)
+	if (link_state(tls, number) != LINK_OPEN)
 		return TLS_FAILED;
-	thaw(tls, link);
+	image_thaw(&tls->images, number);
 	for (i = 0; i < count; i++)
 		fill(tls, pieces[i].iov_base, pieces[i].iov_len, sink);
-	br_ssl_engine_flush(&tls->work.eng, 0);
+	br_ssl_engine_flush(&tls->images.work.eng, 0);
 	drain(tls, sink);
 	return settle(tls, number, sink);
 }
 
 void tls_close(struct tls *tls, uint32_t number, const struct tls_sink *sink)
 {
-	const struct link *link = &tls->link[number];
-
-	if (link->state != LINK_OPEN)
+	if (link_state(tls, number) != LINK_OPEN)
 		return;
-	thaw(tls, link);
-	br_ssl_engine_close(&tls->work.eng);
+	image_thaw(&tls->images, number);
+	br_ssl_engine_close(&tls->images.work.eng);
 	drain(tls, sink);
 	tls_forget(tls, number);
 }

@@ -2,10 +2,8 @@
  * tls.h - TLS 1.2 (RFC 5246) for a server: records in, plaintext out, and the other way round.
  *
  * No descriptor, no allocation per record. One working context and one pair of record buffers serve
- * all links in turn. While a link's handshake goes on it has a whole context in a slot; afterwards
- * only an image is kept: the words in which its context differs from the template that all start
- * from. That works because between two records the buffers hold nothing, and because a context only
- * ever works at one address, so that the pointers it holds into itself stay right.
+ * all links in turn: between two records the buffers hold nothing. While a link's handshake goes on
+ * it has a whole context in a slot; afterwards only an image is kept (image.h).
  *
  * A link is a connection's number, from 1. The caller collects the bytes of a record until it is
  * whole, which tls_record_size tells, and hands over one whole record at a time. What is to be sent
@@ -29,6 +27,7 @@ struct tls_options {
 	uint32_t links;             /* link numbers are 1 to links */
 	uint32_t handshakes;        /* at a time */
 	uint32_t sessions;          /* remembered for resumption; 0: none */
+	bool whole;                 /* keep whole contexts: images do not work (trial.h) */
 };
 
 /* Counted since the start. */
@@ -76,6 +75,15 @@ struct tls_text {
 bool tls_load(struct tls *tls, const struct tls_text *texts, size_t count, size_t *pair,
     char error[static TLS_ERROR_MAX]);
 
+/* What a session is resumed by (RFC 5246, section 7.3). */
+struct tls_session {
+	uint8_t id[32], master[48];
+	uint16_t suite;
+};
+
+/* Remember a session that a handshake did not make: for trials. False if there is no randomness. */
+bool tls_remember(struct tls *tls, const struct tls_session *session);
+
 /* When the first certificate to end does, and when the last to begin did, in s since 1970; 0
  * without any. */
 int64_t tls_not_after(const struct tls *tls);
@@ -111,6 +119,6 @@ void tls_close(struct tls *tls, uint32_t link, const struct tls_sink *sink);
 /* Forget a link. */
 void tls_forget(struct tls *tls, uint32_t link);
 
-const struct tls_totals *tls_totals(const struct tls *tls);
+struct tls_totals tls_totals(const struct tls *tls);
 
 #endif

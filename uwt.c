@@ -206,6 +206,13 @@ static void warn_of_dates(const struct options *options, const struct uwt_server
 	    "is not valid yet");
 }
 
+static void warn_of_whole(const struct options *options)
+{
+	if (options->server.tls_whole && !options->silent)
+		fputs("uwt: warning: this version of BearSSL is not one that uwt knows; a peer with "
+		    "TLS takes 4 KB more\n", stderr);
+}
+
 static void reload_pairs(const struct options *options, struct uwt_server *server,
     struct output *output)
 {
@@ -243,6 +250,7 @@ static struct uwt_server *start(struct options *options, struct output *output, 
 		return NULL;
 	}
 	warn_of_dates(options, server);
+	warn_of_whole(options);
 	if (!uwt_server_listen(server, options->hosts.items, options->hosts.count, options->port,
 	    &port,
 	    &single, error)) {
