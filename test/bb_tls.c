@@ -338,8 +338,8 @@ static void tls_names(void)
 struct reload {
 	struct server *server;
 	char *certificate, *key;        /* the files in force */
-	struct client *clients[100];
-	struct id hash, ids[100];
+	struct client *clients[500];
+	struct id hash, ids[500];
 	int count;
 };
 
@@ -406,7 +406,7 @@ static void reload_bad(struct reload *reload, const char *what, const char *show
 /* Nobody notices a change of certificates, and none is made when the new ones are wrong. */
 static void tls_reload(void)
 {
-	struct reload reload = { .hash = id_hash(), .count = test_is_tiny() ? 4 : 100 };
+	struct reload reload = { .hash = id_hash(), .count = test_is_tiny() ? 4 : 500 };
 	int i;
 
 	reload.certificate = test_path("live.pem");
@@ -687,6 +687,39 @@ static void tls_handshakes_many(void)
 	for (i = 0; i < 40; i++)
 		if (clock_since(started) < 9)
 			SILENT(clients[i]);
+}
+
+/* What came while a handshake waits for its turn: the longest record, whose end came with more than
+ * is read at a time. The server stands still meanwhile, so that it finds all in one turn. */
+static void tls_handshake_waits(void)
+{
+	struct server *server = server_start(NULL);
+	struct client *clients[30], *large = newcomer(server, "localhost");
+	struct text hellos[30];
+	static char bytes[18000 + 65536];
+	int i;
+
+	client_bare(large);
+	memset(bytes, 0x55, sizeof(bytes));
+	memcpy(bytes, "\x16\x03\x01\x48\x00", RECORD_HEAD);
+	raw_write(large, bytes, 18000);
+	server_turn(server);
+	for (i = 0; i < 30; i++) {
+		clients[i] = newcomer(server, "localhost");
+		hellos[i] = client_hello(clients[i]);
+	}
+	server_turn(server);
+	CHECK(kill(server->pid, SIGSTOP) == 0);
+	for (i = 0; i < 30; i++)
+		raw_write(clients[i], hellos[i].bytes, hellos[i].len);
+	CHECK(send(large->fd, bytes + 18000, 65536, 0) == 65536);
+	CHECK(kill(server->pid, SIGCONT) == 0);
+	for (i = 0; i < 30; i++) {
+		test_case("client %d", i);
+		CHECK(client_agree(clients[i], 5));
+		client_shake(clients[i], "");
+	}
+	CHECK(client_ends(large, 5));
 }
 
 /* A session is resumed as long as there is room to remember it. */
@@ -1057,6 +1090,7 @@ const struct bb_test bb_tls[] = {
 	TEST(tls_hello_long, TLS, 0), TEST(tls_hello_slow, TLS | FITS, 12),
 	TEST(tls_hello_fragments_slow, TLS | FITS, 17), TEST(tls_aborted, TLS, 4),
 	TEST(tls_handshakes_limit, TLS, 0), TEST(tls_handshakes_many, TLS, 0),
+	TEST(tls_handshake_waits, TLS, 0),
 	TEST(tls_sessions, TLS | FITS, 0), TEST(tls_record_cuts, TLS | FITS, 0),
 	TEST(tls_record_bytes, TLS | FITS, 0), TEST(tls_record_frames, TLS, 0),
 	TEST(tls_record_full, TLS, 0), TEST(tls_record_requests, TLS, 0),
