@@ -33,8 +33,8 @@ enum timer {
 	TIMER_IDLE,             /* HTTP, between requests */
 	TIMER_ALIVE,            /* WebSocket: since it was last heard */
 	TIMER_PINGED,           /* WebSocket: since the ping that is not answered */
-	TIMER_QUEUED,           /* TLS: a whole record of a handshake waits for its turn */
-	TIMER_HANDSHAKE,        /* TLS: since the handshake's first step, or since it waited */
+	TIMER_QUEUED,           /* TLS: a handshake's whole first record waits for its turn */
+	TIMER_HANDSHAKE,        /* TLS: since the handshake's first step */
 	TIMER_ENDING,           /* closing */
 	TIMERS,
 	TIMER_DOOMED = TIMERS   /* not timed: gone at the end of the turn */
@@ -125,8 +125,13 @@ void secure_input(struct uwt_server *server, uint32_t number, uint8_t *data, siz
 /* Go on with records that were kept while the connection was paused. */
 void secure_resume(struct uwt_server *server, uint32_t number);
 
-/* Take steps of the handshakes that wait, as far as a turn has time for them. */
+/* Has the connection a handshake for which this turn has no time left? Then it is not read. */
+bool secure_is_late(const struct uwt_server *server, uint32_t number);
+
+/* Begin the handshakes that wait, as far as a turn has time and there is room for them; the turn's
+ * last call. In how many ms may one of them begin? -1 if none waits. */
 void secure_run_queue(struct uwt_server *server);
+int64_t secure_queue_wait(const struct uwt_server *server);
 
 /* Send what the connection has to send, as far as its socket takes it. False if it is broken. */
 bool secure_flush(struct uwt_server *server, uint32_t number);

@@ -84,6 +84,19 @@ void secure_resume(struct uwt_server *server, uint32_t number)
 	conn_doom(server, number);
 }
 
+bool secure_is_late(const struct uwt_server *server, uint32_t number)
+{
+	(void)server;
+	(void)number;
+	return false;
+}
+
+int64_t secure_queue_wait(const struct uwt_server *server)
+{
+	(void)server;
+	return -1;
+}
+
 void secure_run_queue(struct uwt_server *server)
 {
 	(void)server;

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #define HANDSHAKE_BUDGET 5000       /* us of a turn that handshakes may take */
+#define HANDSHAKE_GRACE 250         /* ms that the oldest has before a newcomer takes its place */
 #define SECURE_PIECES 64            /* buffers encrypted at a time */
 #define RECORD_HEAD 5               /* bytes of a record that tell its size */
 
@@ -210,12 +211,25 @@ static void records_keep(struct uwt_server *server, uint32_t number, const uint8
 		conn_doom(server, number);
 }
 
-/* Has a record to wait, because handshakes have had their time of this turn or others wait
- * already? */
+/* For how long is there no room for a further handshake, in ms? */
+static uint32_t handshake_wait(const struct uwt_server *server)
+{
+	uint32_t oldest = server->timers[TIMER_HANDSHAKE].first, age;
+
+	if (tls_totals(server->secure.tls).handshaking < server->options.max_handshakes ||
+	    oldest == 0)
+		return 0;
+	age = conn_age(server, oldest);
+	return age < HANDSHAKE_GRACE ? HANDSHAKE_GRACE - age : 0;
+}
+
+/* Has a record to wait? Only one that begins a handshake: those that go on are sooner ended, and
+ * then make room. */
 static bool must_queue(const struct uwt_server *server, const struct conn *conn)
 {
-	return !(conn->flags & CONN_SECURED) && (server->secure.spent >= HANDSHAKE_BUDGET ||
-	    server->timers[TIMER_QUEUED].first != 0);
+	return !(conn->flags & CONN_SECURED) && conn->timer != TIMER_HANDSHAKE &&
+	    (server->secure.spent >= HANDSHAKE_BUDGET ||
+	    server->timers[TIMER_QUEUED].first != 0 || handshake_wait(server) > 0);
 }
 
 /* Use whole records, and keep what is left. has_waited: the first need not queue. */
@@ -300,16 +314,29 @@ void secure_resume(struct uwt_server *server, uint32_t number)
 		kept_input(server, number, false);
 }
 
+bool secure_is_late(const struct uwt_server *server, uint32_t number)
+{
+	const struct conn *conn = &server->conns.at[number];
+
+	return conn->timer == TIMER_HANDSHAKE && server->secure.spent >= HANDSHAKE_BUDGET;
+}
+
 void secure_run_queue(struct uwt_server *server)
 {
 	struct conn_list *queue = &server->timers[TIMER_QUEUED];
 
-	while (queue->first != 0 && server->secure.spent < HANDSHAKE_BUDGET) {
+	while (queue->first != 0 && server->secure.spent < HANDSHAKE_BUDGET &&
+	    handshake_wait(server) == 0) {
 		uint32_t number = queue->first;
 
 		/* Out of the queue first: or it would wait for itself. */
-		conn_time(server, number, TIMER_HANDSHAKE);
+		conn_time(server, number, TIMER_HEAD);
 		kept_input(server, number, true);
 	}
 	server->secure.spent = 0;
+}
+
+int64_t secure_queue_wait(const struct uwt_server *server)
+{
+	return server->timers[TIMER_QUEUED].first != 0 ? (int64_t)handshake_wait(server) : -1;
 }

@@ -29,7 +29,7 @@
 /* How long a connection may stay in each list by time, in ms. */
 static const uint32_t timer_limit[TIMERS] = {
 	[TIMER_HEAD] = 10000, [TIMER_IDLE] = 60000, [TIMER_ALIVE] = 45000,
-	[TIMER_PINGED] = 15000, [TIMER_QUEUED] = 10000, [TIMER_HANDSHAKE] = 10000,
+	[TIMER_PINGED] = 15000, [TIMER_QUEUED] = 60000, [TIMER_HANDSHAKE] = 10000,
 	[TIMER_ENDING] = 5000
 };
 
@@ -653,7 +653,8 @@ static void conn_event(struct uwt_server *server, uint32_t number, uint32_t gene
 	}
 	if (ready & POLL_WRITE)
 		conn_writable(server, number);
-	if (ready & POLL_READ && conn->state != CONN_DOOMED)
+	/* What is not read is ready again in the next turn. */
+	if (ready & POLL_READ && conn->state != CONN_DOOMED && !secure_is_late(server, number))
 		conn_readable(server, number);
 }
 
@@ -684,10 +685,12 @@ static void dispatch(struct uwt_server *server, const struct poll_event *events,
 /* How long poll_wait may take, in ms of its own clock. */
 static int wait_limit(const struct uwt_server *server, int timeout, int64_t next)
 {
-	int64_t wait;
+	int64_t wait, queue = secure_queue_wait(server);
 
-	if (server->timers[TIMER_DOOMED].first != 0 || server->timers[TIMER_QUEUED].first != 0)
+	if (server->timers[TIMER_DOOMED].first != 0)
 		return 0;
+	if (queue >= 0 && (next < 0 || queue < next))
+		next = queue;
 	if (server->accept_again != 0 && (next < 0 || next > ACCEPT_PAUSE))
 		next = ACCEPT_PAUSE;
 	if (server->closed && (next < 0 || server->close_by < server->now + (uint64_t)next))

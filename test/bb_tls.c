@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define RECORD_HEAD 5
@@ -630,7 +631,7 @@ static void tls_aborted(void)
 		CHECK_BETWEEN((double)(server_memory(server) - first), -1000000, 48);
 }
 
-/* At the limit of handshakes the oldest one ends. */
+/* At the limit of handshakes the oldest one ends, once it has had a while. */
 static void tls_handshakes_limit(void)
 {
 	struct server *server = server_start(OPTIONS("--max-handshakes", "4"));
@@ -644,18 +645,35 @@ static void tls_handshakes_limit(void)
 		raw_write(clients[i], hello.bytes, hello.len);
 		server_turn(server);
 	}
-	for (i = 8; i < 12; i++) {
-		test_case("client %d", i);
-		CHECK(client_agree(clients[i], 5));
-		client_shake(clients[i], "");
-	}
-	for (i = 0; i < 8; i++) {
+	CHECK(client_agree(clients[8], 5));
+	client_shake(clients[8], "");
+	for (i = 0; i < 4; i++) {
 		test_case("client %d", i);
 		CHECK(!client_agree(clients[i], 5));
 	}
 	SILENT(good);
 	for (i = 0; i < 10; i++)
 		client_shake(secured(server, "localhost"), "");
+}
+
+/* Whoever goes on with his handshake gets in, however many more there are than may be at a time. */
+static void tls_handshakes_few(void)
+{
+	struct server *server = server_start(OPTIONS("--max-handshakes", "2"));
+	pid_t children[8];
+	int i, status;
+
+	for (i = 0; i < 8; i++) {
+		children[i] = fork();
+		CHECK(children[i] >= 0);
+		if (children[i] == 0)
+			_exit(client_agree(newcomer(server, "localhost"), 8) ? 0 : 1);
+	}
+	for (i = 0; i < 8; i++) {
+		test_case("client %d", i);
+		CHECK(waitpid(children[i], &status, 0) == children[i]);
+		CHECK_NUMBER(status, 0);
+	}
 }
 
 /* Many at once all get in, and who is in does not wait for them. */
@@ -1089,7 +1107,7 @@ const struct bb_test bb_tls[] = {
 	TEST(tls_hello_bytes, TLS | FITS, 0), TEST(tls_hello_fragments, TLS | FITS, 0),
 	TEST(tls_hello_long, TLS, 0), TEST(tls_hello_slow, TLS | FITS, 12),
 	TEST(tls_hello_fragments_slow, TLS | FITS, 17), TEST(tls_aborted, TLS, 4),
-	TEST(tls_handshakes_limit, TLS, 0), TEST(tls_handshakes_many, TLS, 0),
+	TEST(tls_handshakes_limit, TLS, 0), TEST(tls_handshakes_few, TLS, 0), TEST(tls_handshakes_many, TLS, 0),
 	TEST(tls_handshake_waits, TLS, 0),
 	TEST(tls_sessions, TLS | FITS, 0), TEST(tls_record_cuts, TLS | FITS, 0),
 	TEST(tls_record_bytes, TLS | FITS, 0), TEST(tls_record_frames, TLS, 0),
