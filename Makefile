@@ -1,6 +1,6 @@
 # uwt: a WebTorrent tracker
 #
-#   make            build ./uwt; needs a C compiler, jsmn.h and BearSSL, and installs nothing
+#   make            build ./uwt; needs a C compiler and BearSSL, and installs nothing
 #   make run        install what is missing, build, start on port 8000
 #   make test       install what is missing, build and run the tests (under a minute)
 #   make test-clients   the same with real clients: browsers, WebTorrent, libtorrent

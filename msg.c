@@ -1,22 +1,20 @@
 /* msg.c - see msg.h. JSON is RFC 8259. */
 #include "msg.h"
 
-#include <limits.h>
 #include <string.h>
 
-/* Where it is no system header, it is not clean under our warnings. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wconversion"
-#pragma GCC diagnostic ignored "-Wsign-conversion"
-#pragma GCC diagnostic ignored "-Wsign-compare"
-#pragma GCC diagnostic ignored "-Wshadow"
-#define JSMN_STATIC
-#define JSMN_STRICT
-#define JSMN_PARENT_LINKS /* without them it is quadratic */
-#include <jsmn.h>
-#pragma GCC diagnostic pop
+/* ---- The grammar ----
+ *
+ * One pass checks it and notes where each value is: its tokens, in the order in which they begin. A
+ * key is a token too, before its value's. */
 
-/* ---- The grammar ---- */
+enum kind { KIND_OBJECT, KIND_ARRAY, KIND_STRING, KIND_PRIMITIVE };
+
+struct token {
+	uint32_t start, end;    /* of its text; of a string's inside */
+	uint32_t after;         /* the first token behind it and all that is in it */
+	uint8_t kind;
+};
 
 enum expect {
 	EXPECT_VALUE,
@@ -28,11 +26,13 @@ enum expect {
 };
 
 struct scan {
+	const uint8_t *text;
 	const uint8_t *at;
 	const uint8_t *end;
-	uint32_t objects;       /* a bit per open level, the innermost lowest: 1 is an object */
+	struct token *tokens;
+	uint32_t count;         /* of them; more than MSG_TOKENS_MAX are not written */
+	uint32_t open;          /* the innermost that is; its `after` is the one around it */
 	unsigned depth;
-	unsigned tokens;
 };
 
 static bool is_digit(uint8_t c)
@@ -158,37 +158,65 @@ static void blanks_skip(struct scan *scan)
 		scan->at++;
 }
 
-static enum expect scan_open(struct scan *scan, bool object)
+/* A token that begins at scan->at; NULL if there are too many. */
+static struct token *scan_token(struct scan *scan, enum kind kind)
 {
-	if (scan->depth == MSG_DEPTH_MAX)
+	struct token *token = &scan->tokens[scan->count];
+
+	if (scan->count == MSG_TOKENS_MAX)
+		return NULL;
+	token->start = (uint32_t)(scan->at - scan->text);
+	token->after = ++scan->count;
+	token->kind = (uint8_t)kind;
+	return token;
+}
+
+static enum expect scan_open(struct scan *scan, enum kind kind)
+{
+	struct token *token = scan_token(scan, kind);
+
+	if (token == NULL || scan->depth == MSG_DEPTH_MAX)
 		return EXPECT_NOTHING;
+	token->after = scan->open;
+	scan->open = scan->count - 1;
 	scan->depth++;
-	scan->objects = scan->objects << 1 | object;
 	scan->at++;
-	return object ? EXPECT_KEY_OR_END : EXPECT_VALUE_OR_END;
+	return kind == KIND_OBJECT ? EXPECT_KEY_OR_END : EXPECT_VALUE_OR_END;
 }
 
 static enum expect scan_close(struct scan *scan)
 {
-	scan->depth--;
-	scan->objects >>= 1;
+	struct token *token = &scan->tokens[scan->open];
+
+	scan->open = token->after;
 	scan->at++;
+	token->after = scan->count;
+	token->end = (uint32_t)(scan->at - scan->text);
+	scan->depth--;
 	return EXPECT_COMMA_OR_END;
 }
 
-static enum expect scan_value(struct scan *scan)
+/* A string, at whose opening quote the scan is. */
+static bool scan_string(struct scan *scan)
 {
+	struct token *token;
+
+	scan->at++;
+	token = scan_token(scan, KIND_STRING);
+	scan->at = string_skip(scan->at, scan->end);
+	if (token == NULL || scan->at == NULL)
+		return false;
+	token->end = (uint32_t)(scan->at - 1 - scan->text);
+	return true;
+}
+
+/* A number, true, false or null. */
+static bool scan_primitive(struct scan *scan)
+{
+	struct token *token = scan_token(scan, KIND_PRIMITIVE);
 	const uint8_t *at = scan->at, *end = scan->end;
 
-	scan->tokens++;
 	switch (*at) {
-	case '{':
-		return scan_open(scan, true);
-	case '[':
-		return scan_open(scan, false);
-	case '"':
-		at = string_skip(at + 1, end);
-		break;
 	case 't':
 		at = name_skip(at, end, "true", 4);
 		break;
@@ -201,18 +229,29 @@ static enum expect scan_value(struct scan *scan)
 	default:
 		at = number_skip(at, end);
 	}
+	if (token == NULL || at == NULL)
+		return false;
 	scan->at = at;
-	return at != NULL ? EXPECT_COMMA_OR_END : EXPECT_NOTHING;
+	token->end = (uint32_t)(at - scan->text);
+	return true;
+}
+
+static enum expect scan_value(struct scan *scan)
+{
+	bool good;
+
+	if (*scan->at == '{')
+		return scan_open(scan, KIND_OBJECT);
+	if (*scan->at == '[')
+		return scan_open(scan, KIND_ARRAY);
+	good = *scan->at == '"' ? scan_string(scan) : scan_primitive(scan);
+	return good ? EXPECT_COMMA_OR_END : EXPECT_NOTHING;
 }
 
 /* A key and its colon. */
 static enum expect scan_key(struct scan *scan)
 {
-	scan->tokens++;
-	if (*scan->at != '"')
-		return EXPECT_NOTHING;
-	scan->at = string_skip(scan->at + 1, scan->end);
-	if (scan->at == NULL)
+	if (*scan->at != '"' || !scan_string(scan))
 		return EXPECT_NOTHING;
 	blanks_skip(scan);
 	if (scan->at == scan->end || *scan->at != ':')
@@ -223,7 +262,7 @@ static enum expect scan_key(struct scan *scan)
 
 static enum expect scan_comma_or_end(struct scan *scan)
 {
-	bool object = scan->objects & 1;
+	bool object = scan->tokens[scan->open].kind == KIND_OBJECT;
 
 	if (*scan->at == (object ? '}' : ']'))
 		return scan_close(scan);
@@ -252,10 +291,11 @@ static enum expect scan_step(struct scan *scan, enum expect expect)
 	return EXPECT_NOTHING;
 }
 
-/* Returns how many tokens the text has, 0 if it is not one JSON object within the limits. */
-static unsigned grammar_check(const char *text, size_t len)
+/* Find the tokens of a text: how many there are, 0 if it is not one JSON object within the limits. */
+static uint32_t tokens_find(const char *text, size_t len, struct token *tokens)
 {
-	struct scan scan = { .at = (const uint8_t *)text, .end = (const uint8_t *)text + len };
+	struct scan scan = { .text = (const uint8_t *)text, .at = (const uint8_t *)text,
+		.end = (const uint8_t *)text + len, .tokens = tokens };
 	enum expect expect = EXPECT_VALUE;
 
 	blanks_skip(&scan);
@@ -263,11 +303,11 @@ static unsigned grammar_check(const char *text, size_t len)
 		return 0;
 	do {
 		expect = scan_step(&scan, expect);
-		if (expect == EXPECT_NOTHING || scan.tokens > MSG_TOKENS_MAX)
+		if (expect == EXPECT_NOTHING)
 			return 0;
 		blanks_skip(&scan);
 	} while (scan.at < scan.end && scan.depth > 0);
-	return scan.at == scan.end && scan.depth == 0 ? scan.tokens : 0;
+	return scan.at == scan.end && scan.depth == 0 ? scan.count : 0;
 }
 
 /* ---- Code points ----
@@ -477,89 +517,84 @@ static uint32_t number_floor(struct msg_slice number)
 
 struct reader {
 	const char *text;
-	const jsmntok_t *tokens;
-	int count;
+	const struct token *tokens;
 };
 
 /* The text of a value; of a string its inside. */
-static struct msg_slice value_text(const struct reader *reader, int value)
+static struct msg_slice value_text(const struct reader *reader, uint32_t value)
 {
-	const jsmntok_t *token = &reader->tokens[value];
+	const struct token *token = &reader->tokens[value];
 
 	return (struct msg_slice){ reader->text + token->start,
-	    (size_t)(token->end - token->start) };
+	    token->end - token->start };
 }
 
 /* The text of a value; of a string with its quotes. */
-static struct msg_slice value_json(const struct reader *reader, int value)
+static struct msg_slice value_json(const struct reader *reader, uint32_t value)
 {
 	struct msg_slice slice = value_text(reader, value);
 
-	if (reader->tokens[value].type == JSMN_STRING) {
+	if (reader->tokens[value].kind == KIND_STRING) {
 		slice.text--;
 		slice.len += 2;
 	}
 	return slice;
 }
 
-static bool value_is(const struct reader *reader, int value, jsmntype_t type)
+static bool value_is(const struct reader *reader, uint32_t value, enum kind kind)
 {
-	return value != 0 && reader->tokens[value].type == type;
+	return value != 0 && reader->tokens[value].kind == kind;
 }
 
-static bool value_is_null(const struct reader *reader, int value)
+static bool value_is_null(const struct reader *reader, uint32_t value)
 {
-	return value_is(reader, value, JSMN_PRIMITIVE) && value_text(reader, value).text[0] == 'n';
+	return value_is(reader, value, KIND_PRIMITIVE) && value_text(reader, value).text[0] == 'n';
 }
 
-static bool value_is_number(const struct reader *reader, int value)
+static bool value_is_number(const struct reader *reader, uint32_t value)
 {
 	char first;
 
-	if (!value_is(reader, value, JSMN_PRIMITIVE))
+	if (!value_is(reader, value, KIND_PRIMITIVE))
 		return false;
 	first = value_text(reader, value).text[0];
 	return first == '-' || is_digit((uint8_t)first);
 }
 
 /* Which of the words is a value? Returns count if none. */
-static size_t value_word(const struct reader *reader, int value, const struct word *words,
+static size_t value_word(const struct reader *reader, uint32_t value, const struct word *words,
     size_t count)
 {
-	if (!value_is(reader, value, JSMN_STRING))
+	if (!value_is(reader, value, KIND_STRING))
 		return count;
 	return word_find(value_text(reader, value), words, count);
 }
 
-static bool value_is_id(const struct reader *reader, int value, uint8_t id[static MSG_ID_SIZE])
+static bool value_is_id(const struct reader *reader, uint32_t value, uint8_t id[static MSG_ID_SIZE])
 {
-	return value_is(reader, value, JSMN_STRING) && id_read(value_text(reader, value), id);
+	return value_is(reader, value, KIND_STRING) && id_read(value_text(reader, value), id);
 }
 
-/* The first token after a value and all that is in it. */
-static int value_after(const struct reader *reader, int value)
+static unsigned value_entries(const struct reader *reader, uint32_t array)
 {
-	int end = reader->tokens[value].end;
+	uint32_t end = reader->tokens[array].after, entry;
+	unsigned count = 0;
 
-	do {
-		value++;
-	} while (value < reader->count && reader->tokens[value].start < end);
-	return value;
+	for (entry = array + 1; entry < end; entry = reader->tokens[entry].after)
+		count++;
+	return count;
 }
 
 /* Find an object's members by their names, the last of each. values[i] becomes the value of
  * names[i], 0 if there is none. values has one element more than names, for all others. */
-static void members_find(const struct reader *reader, int object, const struct word *names,
-    size_t count, int *values)
+static void members_find(const struct reader *reader, uint32_t object, const struct word *names,
+    size_t count, uint32_t *values)
 {
-	int end = reader->tokens[object].end;
-	int at = object + 1;
+	uint32_t end = reader->tokens[object].after, at;
 
 	memset(values, 0, (count + 1) * sizeof *values);
-	while (at < reader->count && reader->tokens[at].start < end) {
+	for (at = object + 1; at < end; at = reader->tokens[at + 1].after)
 		values[word_find(value_text(reader, at), names, count)] = at + 1;
-		at = value_after(reader, at + 1);
-	}
 }
 
 /* ---- Messages ---- */
@@ -583,34 +618,34 @@ static const struct word field_names[FIELD_COUNT] = {
 };
 
 /* An offer or an answer: body an object with a string `sdp`, offer_id a short string. */
-static bool offer_read(const struct reader *reader, int body, int offer_id,
+static bool offer_read(const struct reader *reader, uint32_t body, uint32_t offer_id,
     struct msg_offer *offer)
 {
 	static const struct word sdp = WORD("sdp");
-	int values[2];
+	uint32_t values[2];
 
-	if (!value_is(reader, body, JSMN_OBJECT) || !value_is(reader, offer_id, JSMN_STRING)
+	if (!value_is(reader, body, KIND_OBJECT) || !value_is(reader, offer_id, KIND_STRING)
 	    || !offer_id_is_usable(value_text(reader, offer_id)))
 		return false;
 	members_find(reader, body, &sdp, 1, values);
-	if (!value_is(reader, values[0], JSMN_STRING))
+	if (!value_is(reader, values[0], KIND_STRING))
 		return false;
 	offer->body = value_json(reader, body);
 	offer->offer_id = value_json(reader, offer_id);
 	return true;
 }
 
-static void offers_read(const struct reader *reader, int array, struct msg *msg)
+static void offers_read(const struct reader *reader, uint32_t array, struct msg *msg)
 {
 	static const struct word names[] = { WORD("offer"), WORD("offer_id") };
-	int entry, end, values[3];
+	uint32_t entry, end, values[3];
 
-	if (!value_is(reader, array, JSMN_ARRAY))
+	if (!value_is(reader, array, KIND_ARRAY))
 		return;
-	end = value_after(reader, array);
+	end = reader->tokens[array].after;
 	for (entry = array + 1; entry < end && msg->offer_count < MSG_OFFERS_MAX;
-	    entry = value_after(reader, entry)) {
-		if (!value_is(reader, entry, JSMN_OBJECT))
+	    entry = reader->tokens[entry].after) {
+		if (!value_is(reader, entry, KIND_OBJECT))
 			continue;
 		members_find(reader, entry, names, 2, values);
 		if (offer_read(reader, values[0], values[1], &msg->offers[msg->offer_count]))
@@ -618,7 +653,7 @@ static void offers_read(const struct reader *reader, int array, struct msg *msg)
 	}
 }
 
-static enum msg_event event_read(const struct reader *reader, int value)
+static enum msg_event event_read(const struct reader *reader, uint32_t value)
 {
 	static const struct word words[] = { WORD("started"), WORD("completed"), WORD("stopped") };
 	static const enum msg_event events[] = { MSG_STARTED, MSG_COMPLETED, MSG_STOPPED,
@@ -627,7 +662,7 @@ static enum msg_event event_read(const struct reader *reader, int value)
 	return events[value_word(reader, value, words, 3)];
 }
 
-static bool left_read(const struct reader *reader, int value)
+static bool left_read(const struct reader *reader, uint32_t value)
 {
 	static const struct word zero = WORD("0");
 
@@ -636,10 +671,10 @@ static bool left_read(const struct reader *reader, int value)
 	return value_word(reader, value, &zero, 1) == 0;
 }
 
-static enum msg_fault announce_read(const struct reader *reader, const int *fields,
+static enum msg_fault announce_read(const struct reader *reader, const uint32_t *fields,
     struct msg *msg)
 {
-	int answer = fields[FIELD_ANSWER];
+	uint32_t answer = fields[FIELD_ANSWER];
 
 	if (!msg->has_info_hash)
 		return MSG_BAD_INFO_HASH;
@@ -660,9 +695,9 @@ static enum msg_fault announce_read(const struct reader *reader, const int *fiel
 	return MSG_OK;
 }
 
-static enum msg_fault scrape_read(const struct reader *reader, int info_hash, struct msg *msg)
+static enum msg_fault scrape_read(const struct reader *reader, uint32_t info_hash, struct msg *msg)
 {
-	int entry, end;
+	uint32_t entry, end;
 
 	if (info_hash == 0 || value_is_null(reader, info_hash)) {
 		msg->all = true;
@@ -673,11 +708,11 @@ static enum msg_fault scrape_read(const struct reader *reader, int info_hash, st
 		msg->hash_count = 1;
 		return MSG_OK;
 	}
-	if (!value_is(reader, info_hash, JSMN_ARRAY))
+	if (!value_is(reader, info_hash, KIND_ARRAY))
 		return MSG_BAD_INFO_HASH;
-	if (reader->tokens[info_hash].size > MSG_HASHES_MAX)
+	if (value_entries(reader, info_hash) > MSG_HASHES_MAX)
 		return MSG_TOO_MANY_HASHES;
-	end = value_after(reader, info_hash);
+	end = reader->tokens[info_hash].after;
 	for (entry = info_hash + 1; entry < end; entry++) {
 		/* An entry that holds others is no id, so all that are met are the array's own. */
 		if (!value_is_id(reader, entry, msg->hashes[msg->hash_count]))
@@ -690,7 +725,7 @@ static enum msg_fault scrape_read(const struct reader *reader, int info_hash, st
 static enum msg_fault message_read(const struct reader *reader, struct msg *msg)
 {
 	static const struct word actions[] = { WORD("announce"), WORD("scrape") };
-	int fields[FIELD_COUNT + 1];
+	uint32_t fields[FIELD_COUNT + 1];
 
 	members_find(reader, 0, field_names, FIELD_COUNT, fields);
 	if (fields[FIELD_ACTION] != 0)
@@ -725,23 +760,16 @@ static void msg_init(struct msg *msg)
 
 size_t msg_scratch_size(void)
 {
-	return MSG_TOKENS_MAX * sizeof(jsmntok_t);
+	return MSG_TOKENS_MAX * sizeof(struct token);
 }
 
 enum msg_fault msg_parse(struct msg *msg, const char *text, size_t len, void *scratch)
 {
-	struct reader reader = { text, scratch, 0 };
-	jsmn_parser parser;
+	struct reader reader = { text, scratch };
 
 	msg_init(msg);
 	msg->fault = MSG_BAD_JSON;
-	if (len == 0 || len > INT_MAX) /* jsmn counts in int */
-		return msg->fault;
-	reader.count = (int)grammar_check(text, len);
-	if (reader.count == 0)
-		return msg->fault;
-	jsmn_init(&parser);
-	if (jsmn_parse(&parser, text, len, scratch, MSG_TOKENS_MAX) == reader.count)
+	if (len <= UINT32_MAX && tokens_find(text, len, scratch) > 0)
 		msg->fault = message_read(&reader, msg);
 	return msg->fault;
 }

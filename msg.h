@@ -5,8 +5,7 @@
  * answers and offer_ids are slices of the message's own text (checked to be JSON of the right
  * shape), valid as long as the text and the struct are.
  *
- * The grammar of RFC 8259 is checked whole before anything is taken out of a message:
- * jsmn, which finds the values, lets through much that is not JSON.
+ * The grammar of RFC 8259 is checked whole before anything is taken out of a message.
  */
 #ifndef MSG_H
 #define MSG_H
