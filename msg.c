@@ -411,7 +411,7 @@ static size_t word_find(struct msg_slice string, const struct word *words, size_
 	size_t i;
 
 	for (i = 0; i < count; i++) {
-		if (string.len == words[i].len
+		if (string.len == words[i].len && *string.text == *words[i].text
 		    && memcmp(string.text, words[i].text, string.len) == 0)
 			return i;
 	}
@@ -429,10 +429,18 @@ static bool id_read(struct msg_slice string, uint8_t id[static MSG_ID_SIZE])
 	size_t i;
 
 	for (i = 0; i < MSG_ID_SIZE && at < end; i++) {
-		point = point_next(&at, end);
-		if (point > 0xff)
-			return false;
-		id[i] = (uint8_t)point;
+		/* Nearly all are ASCII, or the two bytes of U+0080 to U+00FF. */
+		if (*at < 0x80 && *at != '\\') {
+			id[i] = *at++;
+		} else if ((*at & 0xfe) == 0xc2 && end - at >= 2) {
+			id[i] = (uint8_t)(at[0] << 6 | (at[1] & 0x3f));
+			at += 2;
+		} else {
+			point = point_next(&at, end);
+			if (point > 0xff)
+				return false;
+			id[i] = (uint8_t)point;
+		}
 	}
 	return i == MSG_ID_SIZE && at == end;
 }
@@ -821,8 +829,12 @@ size_t msg_id_text(const uint8_t id[static MSG_ID_SIZE], char out[static MSG_ID_
 {
 	size_t len = 0, i;
 
-	for (i = 0; i < MSG_ID_SIZE; i++)
-		len += point_write(id[i], out + len);
+	for (i = 0; i < MSG_ID_SIZE; i++) {
+		if (id[i] >= 0x20 && id[i] < 0x80 && id[i] != '"' && id[i] != '\\')
+			out[len++] = (char)id[i];
+		else
+			len += point_write(id[i], out + len);
+	}
 	return len;
 }
 

@@ -196,14 +196,18 @@ const struct swarm_totals *swarm_totals(const struct swarm *swarm)
 	return &swarm->totals;
 }
 
-uint32_t swarm_torrent(const struct swarm *swarm, const uint8_t info_hash[static SWARM_ID_SIZE])
+static uint32_t torrent_find(const struct swarm *swarm, const uint8_t *info_hash, uint32_t hash)
 {
-	const struct hash_table *table = &swarm->torrent_table;
-	uint32_t at = hash_table_first(table, id_hash(swarm, info_hash));
+	uint32_t at = hash_table_first(&swarm->torrent_table, hash);
 
 	while (at != 0 && memcmp(swarm->torrent[at].info_hash, info_hash, SWARM_ID_SIZE) != 0)
 		at = swarm->torrent[at].by_hash;
 	return at;
+}
+
+uint32_t swarm_torrent(const struct swarm *swarm, const uint8_t info_hash[static SWARM_ID_SIZE])
+{
+	return torrent_find(swarm, info_hash, id_hash(swarm, info_hash));
 }
 
 uint32_t swarm_torrent_next(const struct swarm *swarm, uint32_t torrent)
@@ -224,13 +228,18 @@ struct swarm_counts swarm_counts(const struct swarm *swarm, uint32_t torrent)
 		.incomplete = at->members - at->complete, .downloads = at->downloads };
 }
 
-uint32_t swarm_peer(const struct swarm *swarm, const uint8_t peer_id[static SWARM_ID_SIZE])
+static uint32_t peer_find(const struct swarm *swarm, const uint8_t *peer_id, uint32_t hash)
 {
-	uint32_t at = hash_table_first(&swarm->peer_table, id_hash(swarm, peer_id));
+	uint32_t at = hash_table_first(&swarm->peer_table, hash);
 
 	while (at != 0 && memcmp(swarm->peer[at].id, peer_id, SWARM_ID_SIZE) != 0)
 		at = swarm->peer[at].by_id;
 	return at;
+}
+
+uint32_t swarm_peer(const struct swarm *swarm, const uint8_t peer_id[static SWARM_ID_SIZE])
+{
+	return peer_find(swarm, peer_id, id_hash(swarm, peer_id));
 }
 
 uint32_t swarm_same(const struct swarm *swarm, uint32_t torrent, uint32_t peer, uint32_t member)
@@ -276,6 +285,16 @@ uint32_t swarm_link(const struct swarm *swarm, uint32_t member)
 bool swarm_is_seeder(const struct swarm *swarm, uint32_t member)
 {
 	return swarm->member[member].flags & MEMBER_SEEDS;
+}
+
+uint32_t swarm_member_torrent(const struct swarm *swarm, uint32_t member)
+{
+	return swarm->member[member].torrent;
+}
+
+uint32_t swarm_member_peer(const struct swarm *swarm, uint32_t member)
+{
+	return swarm->member[member].peer;
 }
 
 const uint8_t *swarm_member_id(const struct swarm *swarm, uint32_t member)
@@ -391,7 +410,7 @@ static void link_remove(struct swarm *swarm, const struct member *member)
 
 /* -- torrents and peers come and go -------------------------------------------------- */
 
-static uint32_t torrent_new(struct swarm *swarm, const uint8_t *info_hash)
+static uint32_t torrent_new(struct swarm *swarm, const uint8_t *info_hash, uint32_t hash)
 {
 	uint32_t entry = store_take(&swarm->torrents, &swarm->torrent_table);
 	struct torrent *torrent = &swarm->torrent[entry];
@@ -403,7 +422,7 @@ static uint32_t torrent_new(struct swarm *swarm, const uint8_t *info_hash)
 	else
 		swarm->first_torrent = entry;
 	swarm->last_torrent = entry;
-	hash_table_insert(&swarm->torrent_table, entry, id_hash(swarm, info_hash));
+	hash_table_insert(&swarm->torrent_table, entry, hash);
 	swarm->totals.torrents++;
 	return entry;
 }
@@ -427,14 +446,15 @@ static void torrent_free(struct swarm *swarm, uint32_t entry)
 	swarm->totals.torrents--;
 }
 
-static uint32_t peer_new(struct swarm *swarm, const uint8_t *peer_id, uint16_t client)
+static uint32_t peer_new(struct swarm *swarm, const uint8_t *peer_id, uint32_t hash,
+    uint16_t client)
 {
 	uint32_t entry = store_take(&swarm->peers, &swarm->peer_table);
 	struct peer *peer = &swarm->peer[entry];
 
 	*peer = (struct peer){ .client = client };
 	memcpy(peer->id, peer_id, SWARM_ID_SIZE);
-	hash_table_insert(&swarm->peer_table, entry, id_hash(swarm, peer_id));
+	hash_table_insert(&swarm->peer_table, entry, hash);
 	swarm->totals.peers++;
 	return entry;
 }
@@ -471,17 +491,18 @@ enum swarm_result swarm_join(struct swarm *swarm, const uint8_t info_hash[static
     const uint8_t peer_id[static SWARM_ID_SIZE], uint32_t link, enum swarm_family family,
     uint16_t client, uint32_t now, uint32_t *member)
 {
-	uint32_t torrent = swarm_torrent(swarm, info_hash);
-	uint32_t peer = swarm_peer(swarm, peer_id);
+	uint32_t torrent_hash = id_hash(swarm, info_hash), peer_hash = id_hash(swarm, peer_id);
+	uint32_t torrent = torrent_find(swarm, info_hash, torrent_hash);
+	uint32_t peer = peer_find(swarm, peer_id, peer_hash);
 	enum swarm_result room = swarm_room(swarm, torrent, peer, link);
 	struct member *made;
 
 	if (room != SWARM_JOINED)
 		return room;
 	if (torrent == 0)
-		torrent = torrent_new(swarm, info_hash);
+		torrent = torrent_new(swarm, info_hash, torrent_hash);
 	if (peer == 0)
-		peer = peer_new(swarm, peer_id, client);
+		peer = peer_new(swarm, peer_id, peer_hash, client);
 	*member = store_take(&swarm->members, &swarm->ordinal_table);
 	made = &swarm->member[*member];
 	*made = (struct member){ .torrent = torrent, .peer = peer, .link = link,

@@ -121,6 +121,8 @@ uint32_t swarm_oldest(const struct swarm *swarm);
 uint32_t swarm_seen(const struct swarm *swarm, uint32_t member);
 uint32_t swarm_link(const struct swarm *swarm, uint32_t member);
 bool swarm_is_seeder(const struct swarm *swarm, uint32_t member);
+uint32_t swarm_member_torrent(const struct swarm *swarm, uint32_t member);
+uint32_t swarm_member_peer(const struct swarm *swarm, uint32_t member);
 const uint8_t *swarm_member_id(const struct swarm *swarm, uint32_t member);
 const uint8_t *swarm_member_hash(const struct swarm *swarm, uint32_t member);
 

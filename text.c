@@ -13,11 +13,6 @@ void text_add_bytes(struct text *text, const char *bytes, size_t length)
 	text->length += length;
 }
 
-void text_add(struct text *text, const char *string)
-{
-	text_add_bytes(text, string, strlen(string));
-}
-
 void text_add_number(struct text *text, uint64_t number)
 {
 	char digits[20];

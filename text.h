@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct text {
 	char *start;            /* the caller's memory */
@@ -22,8 +23,12 @@ struct text {
 #define TEXT_IN(memory) ((struct text){ .start = (memory), .max = sizeof(memory) })
 
 void text_add_bytes(struct text *text, const char *bytes, size_t length);
-void text_add(struct text *text, const char *string);
 void text_add_number(struct text *text, uint64_t number);
+
+static inline void text_add(struct text *text, const char *string)
+{
+	text_add_bytes(text, string, strlen(string));
+}
 
 /* Add bytes of a stranger: printable ASCII but the backslash as it is, all else as \xNN. */
 void text_add_escaped(struct text *text, const char *bytes, size_t length);

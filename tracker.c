@@ -277,8 +277,8 @@ static const char *join(struct tracker *tracker, struct request *request)
 		client = stats_client_join(tracker->clients, msg->peer_id);
 	swarm_join(swarm, msg->info_hash, msg->peer_id, request->link, request->family, client,
 	    request->now, &request->member);
-	request->torrent = swarm_torrent(swarm, msg->info_hash);
-	request->peer = swarm_peer(swarm, msg->peer_id);
+	request->torrent = swarm_member_torrent(swarm, request->member);
+	request->peer = swarm_member_peer(swarm, request->member);
 	ping_same(tracker, request);
 	return NULL;
 }
