@@ -47,14 +47,19 @@ static bool is_hex(uint8_t c)
 
 #define ONES UINT64_C(0x0101010101010101)
 
-/* Of the next 8 bytes, mark with 0x80 the first (here the lowest) that is a quote, a backslash or
+/* The next 8 bytes, the first lowest: one load, on most machines. */
+static uint64_t word_load(const uint8_t *at)
+{
+	return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16
+	    | (uint64_t)at[3] << 24 | (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40
+	    | (uint64_t)at[6] << 48 | (uint64_t)at[7] << 56;
+}
+
+/* Of such a word, mark with 0x80 the first (here the lowest) that is a quote, a backslash or
  * below 0x20. 0 if there is none. Above the first mark there may be false ones, made by the borrows
  * of the subtractions; a byte that gets no mark borrows nothing. */
-static uint64_t word_stops(const uint8_t *at)
+static uint64_t word_stops(uint64_t word)
 {
-	uint64_t word = (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16
-	    | (uint64_t)at[3] << 24 | (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40
-	    | (uint64_t)at[6] << 48 | (uint64_t)at[7] << 56; /* one load, on most machines */
 	uint64_t low = (word ^ (ONES * 2)) - ONES * 0x21; /* `"` becomes 0x20, 0x20 becomes `"` */
 	uint64_t backslash = (word ^ (ONES * '\\')) - ONES;
 
@@ -93,7 +98,7 @@ static const uint8_t *plain_skip(const uint8_t *at, const uint8_t *end)
 	uint64_t stops;
 
 	while (end - at >= 8) {
-		stops = word_stops(at);
+		stops = word_stops(word_load(at));
 		if (stops != 0)
 			return at + first_stop(stops);
 		at += 8;
@@ -151,7 +156,7 @@ static const uint8_t *name_skip(const uint8_t *at, const uint8_t *end, const cha
 	return (size_t)(end - at) >= len && memcmp(at, name, len) == 0 ? at + len : NULL;
 }
 
-static void blanks_skip(struct scan *scan)
+static inline void blanks_skip(struct scan *scan)
 {
 	while (scan->at < scan->end && (*scan->at == ' ' || *scan->at == '\n'
 	    || *scan->at == '\r' || *scan->at == '\t'))
@@ -422,12 +427,25 @@ static size_t word_find(struct msg_slice string, const struct word *words, size_
 	return i;
 }
 
+/* Are these 20 bytes ASCII that JSON need not escape? The words overlap. */
+static bool id_is_plain(const uint8_t *at)
+{
+	uint64_t a = word_load(at), b = word_load(at + 8), c = word_load(at + MSG_ID_SIZE - 8);
+
+	return (word_stops(a) | word_stops(b) | word_stops(c)
+	    | ((a | b | c) & (ONES * 0x80))) == 0;
+}
+
 static bool id_read(struct msg_slice string, uint8_t id[static MSG_ID_SIZE])
 {
 	const uint8_t *at = (const uint8_t *)string.text, *end = at + string.len;
 	uint32_t point;
 	size_t i;
 
+	if (string.len == MSG_ID_SIZE && id_is_plain(at)) {
+		memcpy(id, at, MSG_ID_SIZE);
+		return true;
+	}
 	for (i = 0; i < MSG_ID_SIZE && at < end; i++) {
 		/* Nearly all are ASCII, or the two bytes of U+0080 to U+00FF. */
 		if (*at < 0x80 && *at != '\\') {
@@ -829,12 +847,12 @@ size_t msg_id_text(const uint8_t id[static MSG_ID_SIZE], char out[static MSG_ID_
 {
 	size_t len = 0, i;
 
-	for (i = 0; i < MSG_ID_SIZE; i++) {
-		if (id[i] >= 0x20 && id[i] < 0x80 && id[i] != '"' && id[i] != '\\')
-			out[len++] = (char)id[i];
-		else
-			len += point_write(id[i], out + len);
+	if (id_is_plain(id)) {
+		memcpy(out, id, MSG_ID_SIZE);
+		return MSG_ID_SIZE;
 	}
+	for (i = 0; i < MSG_ID_SIZE; i++)
+		len += point_write(id[i], out + len);
 	return len;
 }
 

@@ -187,11 +187,17 @@ void conn_interest(struct uwt_server *server, uint32_t number)
 
 ssize_t socket_send(int fd, const struct iovec *pieces, int count)
 {
+	struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)pieces };
 	ssize_t sent;
 
-	do
-		sent = writev(fd, pieces, count);
-	while (sent < 0 && errno == EINTR);
+	/* Most are one piece, and a send costs the kernel less than a sendmsg or a writev. */
+	message.msg_iovlen = (unsigned)count;
+	do {
+		if (count == 1)
+			sent = send(fd, pieces->iov_base, pieces->iov_len, MSG_NOSIGNAL);
+		else
+			sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+	} while (sent < 0 && errno == EINTR);
 	if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ||
 	    errno == ENOMEM))
 		return 0;

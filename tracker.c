@@ -11,6 +11,7 @@
 struct tracker {
 	struct tracker_options options;
 	uint32_t told;              /* s: the interval that peers are told */
+	char reply_rest[96];        /* of an announce's reply what does not change */
 	uint32_t age_max;           /* s: without announce or answer, a membership ends */
 	struct swarm *swarm;
 	struct stats_clients *clients;
@@ -50,6 +51,16 @@ size_t tracker_size(const struct tracker_options *options)
 	    swarm_size(&options->limits);
 }
 
+static void make_reply_rest(struct tracker *tracker)
+{
+	struct text text = TEXT_IN(tracker->reply_rest);
+
+	text_add(&text, ",\"action\":\"announce\",\"interval\":");
+	text_add_number(&text, tracker->told);
+	text_add(&text, ",\"info_hash\":\"");
+	text_end(&text);
+}
+
 struct tracker *tracker_init(void *memory, const struct tracker_options *options)
 {
 	struct tracker *tracker = memory;
@@ -58,6 +69,7 @@ struct tracker *tracker_init(void *memory, const struct tracker_options *options
 	tracker->options = *options;
 	tracker->told = (uint32_t)(((uint64_t)options->interval + 4999) / 5000);
 	tracker->age_max = tracker->told * 10;
+	make_reply_rest(tracker);
 	at += pages_round(sizeof(struct tracker));
 	tracker->clients = stats_clients_init(at, &options->secret);
 	at += pages_round(stats_clients_size());
@@ -153,9 +165,7 @@ static void reply(const struct tracker *tracker, const struct request *request)
 	text_add_number(&text, counts.complete);
 	text_add(&text, ",\"incomplete\":");
 	text_add_number(&text, counts.incomplete);
-	text_add(&text, ",\"action\":\"announce\",\"interval\":");
-	text_add_number(&text, tracker->told);
-	text_add(&text, ",\"info_hash\":\"");
+	text_add(&text, tracker->reply_rest);
 	add_id(&text, request->msg->info_hash);
 	text_add(&text, "\"}");
 	emit_text(tracker, request->link, &text);
