@@ -394,6 +394,9 @@ static const char *certificate_take(struct keys_pair *pair, const uint8_t *bytes
 
 	if (pair->chain_length == KEYS_CHAIN_MAX)
 		return "there are more than " NUMBER(KEYS_CHAIN_MAX) " certificates";
+	pair->chain_size += size;
+	if (pair->chain_size > KEYS_CHAIN_SIZE_MAX)
+		return "the certificates have more than " NUMBER(KEYS_CHAIN_SIZE_MAX) " bytes";
 	last->data = malloc(size);
 	if (last->data == NULL)
 		return no_memory;

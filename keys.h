@@ -17,6 +17,7 @@
 
 #define KEYS_PAIRS_MAX 16
 #define KEYS_CHAIN_MAX 8        /* certificates of one pair, the server's own first */
+#define KEYS_CHAIN_SIZE_MAX 60000   /* bytes that they have, as DER: all must fit in one answer */
 #define KEYS_NAMES_MAX 64       /* of one certificate; further ones are passed over */
 
 enum keys_kind { KEYS_EC, KEYS_RSA };
@@ -25,7 +26,7 @@ enum keys_kind { KEYS_EC, KEYS_RSA };
 struct keys_pair {
 	enum keys_kind kind;
 	br_x509_certificate chain[KEYS_CHAIN_MAX];
-	size_t chain_length;
+	size_t chain_length, chain_size;
 	br_rsa_private_key rsa;         /* by kind; memory belongs to the keys */
 	br_ec_private_key ec;           /* P-256, P-384 or P-521 */
 	int64_t not_before, not_after;  /* s since 1970, of the server's own certificate */
@@ -41,10 +42,10 @@ struct keys {
 
 /*
  * Load pairs (1 to KEYS_PAIRS_MAX). Returns NULL with one line in error, and in *pair which one is
- * at fault, if a text holds no certificate or no key, more than KEYS_CHAIN_MAX certificates, a kind
- * or size of key that is not served (EC on another curve, RSA under 2048 or over 4096 bits), an
- * encrypted key, or a key that does not fit its certificate. Dates are not judged. keys_free gives
- * all back; key material is wiped.
+ * at fault, if a text holds no certificate or no key, more than KEYS_CHAIN_MAX certificates or
+ * KEYS_CHAIN_SIZE_MAX bytes of them, a kind or size of key that is not served (EC on another curve,
+ * RSA under 2048 or over 4096 bits), an encrypted key, or a key that does not fit its certificate.
+ * Dates are not judged. keys_free gives all back; key material is wiped.
  */
 struct keys *keys_load(const struct tls_text *texts, size_t count, size_t *pair,
     char error[static TLS_ERROR_MAX]);

@@ -346,8 +346,17 @@ struct tls_totals tls_totals(const struct tls *tls)
 
 /* -- handshakes ----------------------------------------------------------------------- */
 
+/* The version for alerts before one is agreed on: the client's own, if its hello tells it, or else
+ * that of its record. BearSSL would write 0. */
+static unsigned alert_version(const uint8_t *record, size_t length)
+{
+	if (length > 10 && record[9] == 3 && record[10] <= 3)
+		return 0x300u | record[10];
+	return (unsigned)record[1] << 8 | record[2];
+}
+
 /* Give a link a slot and the working context a fresh handshake, whose first record this is. */
-static bool handshake_begin(struct tls *tls, uint32_t link, const uint8_t *record)
+static bool handshake_begin(struct tls *tls, uint32_t link, const uint8_t *record, size_t length)
 {
 	br_ssl_engine_context *engine = &tls->images.work.eng;
 	uint8_t seed[SEED_SIZE];
@@ -371,8 +380,7 @@ static bool handshake_begin(struct tls *tls, uint32_t link, const uint8_t *recor
 	br_ssl_engine_inject_entropy(engine, seed, sizeof seed);
 	image_wipe(seed, sizeof seed);
 	br_ssl_server_reset(&tls->images.work);
-	/* For alerts before a version is agreed on: BearSSL would write 0. */
-	engine->version_out = (uint16_t)(record[1] << 8 | record[2]);
+	engine->version_out = (uint16_t)alert_version(record, length);
 	return true;
 }
 
@@ -548,7 +556,7 @@ enum tls_result tls_input(struct tls *tls, uint32_t number, const uint8_t *recor
 		image_thaw(&tls->images, number);
 	else if (state == LINK_HANDSHAKE)
 		tls->images.work = slot_of(tls, number)->context;
-	else if (!handshake_begin(tls, number, record))
+	else if (!handshake_begin(tls, number, record, length))
 		return TLS_FULL;
 	feed(tls, record, length, plain, plain_length, sink);
 	return settle(tls, number, sink);

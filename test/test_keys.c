@@ -549,6 +549,18 @@ static void chains_have_up_to_8_certificates(void)
 	free(reversed);
 }
 
+static void chains_have_a_limit_in_bytes(void)
+{
+	static char zeros[80001];       /* 60,000 bytes in base64 */
+	char *long_chain;
+
+	memset(zeros, 'A', 80000);
+	long_chain = JOIN(ec256_certificate, "-----BEGIN CERTIFICATE-----\n", zeros,
+	    "\n-----END CERTIFICATE-----\n");
+	CHECK(refused(long_chain, ec256_sec1, "the certificates have more than 60000 bytes"));
+	free(long_chain);
+}
+
 /* Each byte changed in several ways; the caller frees. */
 static char *byte_changed(struct bytes *bytes, size_t number, const char *name)
 {
@@ -1011,6 +1023,7 @@ int main(void)
 	RUN(other_blocks_are_passed_over);
 	RUN(broken_blocks_are_refused);
 	RUN(chains_have_up_to_8_certificates);
+	RUN(chains_have_a_limit_in_bytes);
 	RUN(changed_certificates_do_no_harm);
 	RUN(changed_keys_do_no_harm);
 	RUN(certificates_are_read_whole);
