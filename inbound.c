@@ -407,7 +407,8 @@ void conn_readable(struct uwt_server *server, uint32_t number)
 	struct conn *conn = &server->conns.at[number];
 	ssize_t got = recv(conn->fd, server->input, READ_SIZE, 0);
 
-	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ||
+	    errno == ENOBUFS || errno == ENOMEM))
 		return;
 	if (got < 0) {
 		conn_doom(server, number);

@@ -205,7 +205,7 @@ static bool add_address(struct attempt *attempt, const char *name)
 	attempt->network = true;
 	if (attempt->port == 0)
 		attempt->port = port_of(made->fd);
-	return true;
+	return attempt->port != 0;
 }
 
 static bool fail_address(struct attempt *attempt, const char *name, int fault)

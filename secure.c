@@ -131,7 +131,7 @@ void secure_forget(struct uwt_server *server, uint32_t number)
 
 static uint64_t clock_us(void)
 {
-	struct timespec time;
+	struct timespec time = { 0 };
 
 	clock_gettime(CLOCK_MONOTONIC, &time);
 	return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;

@@ -40,11 +40,13 @@ static const uint32_t timer_limit[TIMERS] = {
 
 /* -- time and lists --------------------------------------------------------------------- */
 
+/* 0 if there is none. */
 static uint64_t clock_ms(void)
 {
 	struct timespec time;
 
-	clock_gettime(CLOCK_MONOTONIC, &time);
+	if (clock_gettime(CLOCK_MONOTONIC, &time) != 0)
+		return 0;
 	return ((uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000) * CLOCK_SPEED;
 }
 
@@ -196,15 +198,22 @@ static uint32_t lesser(uint64_t a, uint64_t b)
 	return (uint32_t)(least < UWT_TABLE_MAX ? least : UWT_TABLE_MAX);
 }
 
-/* Must contexts of TLS be kept whole? */
-static bool need_whole(void)
+/* Find out whether contexts of TLS have to be kept whole. False with errno set if that cannot be
+ * tried: memory and random numbers are all that a trial asks the system for. */
+static bool find_whole(bool *whole)
 {
 	size_t size = trial_size();
 	void *memory = pages_reserve(size);
-	bool images = memory != NULL && trial_images(memory);
+	int fault;
 
+	if (memory == NULL)
+		return false;
+	errno = 0;
+	*whole = !trial_images(memory);
+	fault = errno;
 	pages_release(memory, size);
-	return !images;
+	errno = fault;
+	return !*whole || fault == 0;
 }
 
 bool uwt_options_fit(struct uwt_options *options, uint64_t memory, uint32_t descriptors,
@@ -232,8 +241,10 @@ bool uwt_options_fit(struct uwt_options *options, uint64_t memory, uint32_t desc
 		if (pool > BUFFER_MEMORY_MAX)
 			pool = BUFFER_MEMORY_MAX;
 	}
-	if (options->tls)
-		options->tls_whole = need_whole();
+	if (options->tls && !find_whole(&options->tls_whole)) {
+		snprintf(error, UWT_ERROR_MAX, "cannot try TLS: %s", strerror(errno));
+		return false;
+	}
 	entries = entries_in(options, memory > pool ? memory - pool : 0);
 	options->buffer_memory = pool;
 	if (options->max_connections == 0)
@@ -292,18 +303,6 @@ static void sink_warning(void *context, const char *text)
 
 /* -- making and freeing --------------------------------------------------------------------- */
 
-static bool read_secret(struct hash_secret *secret)
-{
-	int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
-	bool whole;
-
-	if (fd < 0)
-		return false;
-	whole = read(fd, secret, sizeof *secret) == (ssize_t)sizeof *secret;
-	close(fd);
-	return whole;
-}
-
 static bool open_wake(int wake[2])
 {
 	int i;
@@ -338,7 +337,7 @@ static bool lay_out(struct uwt_server *server, uint8_t *memory, const uint64_t e
 
 	tracker.sink = (struct tracker_sink){ server, sink_send, sink_ping, sink_unanswered,
 		sink_event, sink_warning };
-	if (!read_secret(&tracker.secret))
+	if (getentropy(&tracker.secret, sizeof tracker.secret) != 0)
 		return false;
 	conns_init(&server->conns, memory + ends[PART_CONNS - 1],
 	    options->max_connections + SPARE_CONNS);
@@ -399,7 +398,8 @@ struct uwt_server *uwt_server_new(const struct uwt_options *options,
 		uwt_server_free(server);
 		return NULL;
 	}
-	if (!lay_out(server, (uint8_t *)server, ends) || !open_descriptors(server)) {
+	if (server->started == 0 || !lay_out(server, (uint8_t *)server, ends) ||
+	    !open_descriptors(server)) {
 		snprintf(error, UWT_ERROR_MAX, "cannot start: %s", strerror(errno));
 		uwt_server_free(server);
 		return NULL;
@@ -475,13 +475,15 @@ void uwt_server_validity(const struct uwt_server *server, int64_t *from, int64_t
 
 /* -- listening and accepting ------------------------------------------------------------------ */
 
-static void listen_interest(struct uwt_server *server, unsigned interest)
+static bool listen_interest(struct uwt_server *server, unsigned interest)
 {
+	bool all = true;
 	size_t i;
 
 	for (i = 0; i < server->listeners.count; i++)
-		poll_change(server->poll, server->listeners.sockets[i].fd, TAG_LISTENER(i),
+		all &= poll_change(server->poll, server->listeners.sockets[i].fd, TAG_LISTENER(i),
 		    interest);
+	return all;
 }
 
 bool uwt_server_listen(struct uwt_server *server, const char *const *addresses, size_t count,
@@ -675,7 +677,7 @@ static void dispatch(struct uwt_server *server, const struct poll_event *events,
 				continue;
 		}
 	}
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < count && server->accept_again == 0; i++) {
 		high = (uint32_t)(events[i].tag >> 32);
 		if ((uint32_t)events[i].tag == 0 && high != 0 && high <= server->listeners.count)
 			accept_some(server, server->listeners.sockets[high - 1].fd);
@@ -706,11 +708,14 @@ static int wait_limit(const struct uwt_server *server, int timeout, int64_t next
 
 static void read_clock(struct uwt_server *server)
 {
-	server->now = clock_ms() - server->started;
-	if (server->accept_again != 0 && server->now >= server->accept_again) {
-		server->accept_again = 0;
-		listen_interest(server, POLL_READ);
-	}
+	uint64_t now = clock_ms();
+
+	/* A clock that cannot be read stands still. */
+	if (now != 0)
+		server->now = now - server->started;
+	if (server->accept_again != 0 && server->now >= server->accept_again)
+		server->accept_again = listen_interest(server, POLL_READ) ? 0 :
+		    server->now + ACCEPT_PAUSE;
 }
 
 bool uwt_server_turn(struct uwt_server *server, int timeout)

@@ -356,15 +356,17 @@ static unsigned alert_version(const uint8_t *record, size_t length)
 }
 
 /* Give a link a slot and the working context a fresh handshake, whose first record this is. */
-static bool handshake_begin(struct tls *tls, uint32_t link, const uint8_t *record, size_t length)
+static enum tls_result handshake_begin(struct tls *tls, uint32_t link, const uint8_t *record,
+    size_t length)
 {
 	br_ssl_engine_context *engine = &tls->images.work.eng;
 	uint8_t seed[SEED_SIZE];
 	uint32_t number = tls->free_slot;
 
-	if ((number == 0 && tls->used_slots == tls->options.handshakes) ||
-	    !random_bytes(seed, sizeof seed))
-		return false;
+	if (number == 0 && tls->used_slots == tls->options.handshakes)
+		return TLS_FULL;
+	if (!random_bytes(seed, sizeof seed))
+		return TLS_FAILED;
 	if (number == 0)
 		number = ++tls->used_slots;
 	else
@@ -381,7 +383,7 @@ static bool handshake_begin(struct tls *tls, uint32_t link, const uint8_t *recor
 	image_wipe(seed, sizeof seed);
 	br_ssl_server_reset(&tls->images.work);
 	engine->version_out = (uint16_t)alert_version(record, length);
-	return true;
+	return TLS_HANDSHAKE;
 }
 
 static void slot_give(struct tls *tls, uint32_t number)
@@ -542,13 +544,14 @@ static enum tls_result settle(struct tls *tls, uint32_t number, const struct tls
 	if (image_freeze(&tls->images, number))
 		return TLS_OPEN;
 	tls->totals.open--;
-	return TLS_FULL;
+	return TLS_FAILED;
 }
 
 enum tls_result tls_input(struct tls *tls, uint32_t number, const uint8_t *record, size_t length,
     uint8_t plain[static TLS_PLAIN_MAX], size_t *plain_length, const struct tls_sink *sink)
 {
 	enum link_state state = link_state(tls, number);
+	enum tls_result begun;
 
 	*plain_length = 0;
 	tls->policy.asked = false;
@@ -556,8 +559,8 @@ enum tls_result tls_input(struct tls *tls, uint32_t number, const uint8_t *recor
 		image_thaw(&tls->images, number);
 	else if (state == LINK_HANDSHAKE)
 		tls->images.work = slot_of(tls, number)->context;
-	else if (!handshake_begin(tls, number, record, length))
-		return TLS_FULL;
+	else if ((begun = handshake_begin(tls, number, record, length)) != TLS_HANDSHAKE)
+		return begun;
 	feed(tls, record, length, plain, plain_length, sink);
 	return settle(tls, number, sink);
 }

@@ -44,8 +44,10 @@ enum tls_result {
 	TLS_HANDSHAKE,      /* the handshake goes on */
 	TLS_OPEN,           /* established */
 	TLS_CLOSED,         /* the peer has said that it ends, and was answered; forgotten */
-	TLS_FAILED,         /* broken and forgotten; an alert was written, but not to answer one */
-	TLS_FULL            /* no room for a handshake, nothing was done; or an image: forgotten */
+	/* broken, or there is no randomness or memory: forgotten. An alert was written, but not to
+	 * answer one */
+	TLS_FAILED,
+	TLS_FULL            /* no room for a further handshake: nothing was done */
 };
 
 struct tls;
