@@ -127,6 +127,17 @@ static void head_done(struct uwt_server *server, uint32_t number, const char *he
 	conn_time(server, number, TIMER_IDLE);
 }
 
+/* Move what a chain kept to before data, to which it belongs. */
+static void chain_take(struct uwt_server *server, uint32_t number, struct buf_chain *chain,
+    uint8_t *data)
+{
+	if (chain->length == 0)
+		return;
+	buf_copy(server->pool, chain, data - chain->length);
+	buf_clear(server->pool, chain);
+	conn_hold(server, number);
+}
+
 /* Use bytes of a request's head. Returns how many were used. */
 static size_t head_input(struct uwt_server *server, uint32_t number, uint8_t *data, size_t length)
 {
@@ -147,9 +158,7 @@ static size_t head_input(struct uwt_server *server, uint32_t number, uint8_t *da
 		if (!conn_keep(server, number, &conn->raw, data, length))
 			conn_doom(server, number);
 	} else {
-		buf_copy(server->pool, &conn->raw, data - before);
-		buf_clear(server->pool, &conn->raw);
-		conn_hold(server, number);
+		chain_take(server, number, &conn->raw, data);
 		head_done(server, number, (const char *)data - before, before + used);
 	}
 	return used;
@@ -218,9 +227,7 @@ static void data_frame(struct uwt_server *server, uint32_t number, const struct 
 		return;
 	}
 	conn->opcode = 0;
-	buf_copy(server->pool, &conn->message, payload - before);
-	buf_clear(server->pool, &conn->message);
-	conn_hold(server, number);
+	chain_take(server, number, &conn->message, payload);
 	message_done(server, number, payload - before, before + length);
 }
 
@@ -322,9 +329,7 @@ static size_t websocket_input(struct uwt_server *server, uint32_t number, uint8_
 			no_room(server, number);
 		return length;
 	}
-	buf_copy(server->pool, &conn->raw, data - before);
-	buf_clear(server->pool, &conn->raw);
-	conn_hold(server, number);
+	chain_take(server, number, &conn->raw, data);
 	conn->need = 0;
 	return frame_input(server, number, data - before, before + length) - before;
 }

@@ -317,10 +317,11 @@ static bool shed_largest(struct uwt_server *server, uint8_t least)
 static bool make_room(struct uwt_server *server, uint32_t number, const struct buf_chain *chain,
     size_t more, enum buf_use use)
 {
-	size_t after = bytes_held(server, number) + more;
+	size_t after;
 
 	if (buf_room(server->pool, chain, more, use))
 		return true;
+	after = bytes_held(server, number) + more;
 	if (!buf_fits(server->pool, chain->length + more, use))
 		return false;
 	conns_flush(server);
