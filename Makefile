@@ -26,9 +26,9 @@ TLS_LIBRARIES_no =
 VERSION = 4.0.0
 
 HEADERS = address.h buf.h conns.h file.h hash.h http.h image.h inside.h keys.h listen.h machine.h msg.h options.h output.h \
-	pages.h peerid.h poll.h server.h sha1.h site.h stats.h swarm.h text.h tls.h tracker.h trial.h ws.h
+	pages.h peerid.h poll.h quota.h server.h sha1.h site.h stats.h swarm.h text.h tls.h tracker.h trial.h ws.h
 OBJECTS = address.o buf.o conns.o file.o hash.o http.o inbound.o listen.o machine.o msg.o options.o output.o \
-	outbound.o pages.o peerid.o poll.o server.o sha1.o site.o stats.o swarm.o text.o tracker.o uwt.o ws.o \
+	outbound.o pages.o peerid.o poll.o quota.o server.o sha1.o site.o stats.o swarm.o text.o tracker.o uwt.o ws.o \
 	$(TLS_OBJECTS_$(TLS))
 LIBRARIES = $(TLS_LIBRARIES_$(TLS))
 

@@ -35,6 +35,8 @@ enum conn_state {
 #define CONN_YOUNG 32u      /* stands in a list of those that make room when the table is full */
 #define CONN_TLS 64u        /* speaks TLS: `raw` and `out` are plaintext, see secure.c */
 #define CONN_SECURED 128u   /* its handshake is over */
+#define CONN_CROWDED 256u   /* came when its address had as many as it may: to be told so */
+#define CONN_COUNTED 512u   /* is counted among those of its address */
 
 /* The pairs of links by which a connection stands in lists: one list at a time by each. */
 enum conn_chain {
@@ -52,11 +54,12 @@ struct conn {
 	int fd;
 	uint32_t generation;
 	uint8_t state;                  /* enum conn_state */
-	uint8_t flags;
 	uint8_t timer;                  /* the caller's name for its CHAIN_TIME list */
 	uint8_t hold;                   /* and for its CHAIN_HOLD list; 0: in none */
 	uint8_t find_state;             /* of http_head_find */
 	uint8_t opcode;                 /* of the message that is being gathered, 0: none */
+	uint16_t flags;
+	uint16_t second, messages;      /* the second of the last message, and how many came in it */
 	uint32_t since;                 /* ms: when it entered its CHAIN_TIME list */
 	/* bytes that `raw` must have before it is looked at again */
 	uint32_t need;

@@ -33,16 +33,28 @@ static struct http_slice last_entry(struct http_slice list)
 	return (struct http_slice){ list.text + from, list.len - from };
 }
 
-static void believe_proxy(const struct uwt_server *server, struct conn *conn,
+/* Returns whether that says who the peer is. */
+static bool believe_proxy(const struct uwt_server *server, struct conn *conn,
     const struct http_request *request)
 {
 	if (!server->options.trust_proxy || (address_kind(&conn->address) != ADDRESS_UNIX &&
 	    !address_in(&conn->address, &server->trusted)))
-		return;
+		return false;
 	if (request->forwarded_for.text != NULL)
-		slice_address(last_entry(request->forwarded_for), &conn->address);
-	else if (request->real_ip.text != NULL)
-		slice_address(request->real_ip, &conn->address);
+		return slice_address(last_entry(request->forwarded_for), &conn->address);
+	return request->real_ip.text != NULL && slice_address(request->real_ip, &conn->address);
+}
+
+/* A WebSocket is about to open. False if its peer came by a proxy and has as many as it may. */
+static bool peer_enters(const struct uwt_server *server, struct conn *conn,
+    const struct http_request *request)
+{
+	if (!believe_proxy(server, conn, request) || server->quota == NULL)
+		return true;
+	if (!quota_enter(server->quota, &conn->address))
+		return false;
+	conn->flags |= CONN_COUNTED;
+	return true;
 }
 
 static struct stats_numbers count_all(const struct uwt_server *server)
@@ -89,6 +101,8 @@ static void refuse(struct uwt_server *server, uint32_t number, int status)
 
 static enum site_door door_of(const struct uwt_server *server, const struct conn *conn)
 {
+	if (conn->flags & CONN_CROWDED)
+		return SITE_CROWDED;
 	if (conn->flags & CONN_FULL)
 		return SITE_FULL;
 	return server->options.tls_only && !(conn->flags & CONN_TLS) &&
@@ -111,9 +125,9 @@ static void head_done(struct uwt_server *server, uint32_t number, const char *he
 	}
 	site_answer(&server->site, &request, &numbers, door_of(server, conn), server->page,
 	    &answer);
-	if (answer.status == 101)
-		believe_proxy(server, conn, &request);
-	else if (answer.status >= 400 && answer.status != 404)
+	if (answer.status == 101 && !peer_enters(server, conn, &request))
+		site_refuse(429, &answer);
+	if (answer.status >= 400 && answer.status != 404)
 		warn_status(server, "HTTP request refused: ", answer.status);
 	conn_send_answer(server, number, &answer, request.minor, request.method != HTTP_HEAD);
 	if (conn->state != CONN_HEAD)
@@ -195,13 +209,33 @@ static void no_room(struct uwt_server *server, uint32_t number)
 	conn_close_websocket(server, number, WS_STATUS_TRY_LATER, false);
 }
 
+/* Has a peer sent more messages in this second than it may? */
+static bool is_too_fast(const struct uwt_server *server, struct conn *conn)
+{
+	uint16_t second = (uint16_t)(server->now / 1000);
+
+	if (server->options.max_rate == 0)
+		return false;
+	if (conn->second != second)
+		conn->messages = 0;
+	conn->second = second;
+	return ++conn->messages > server->options.max_rate;
+}
+
 static void message_done(struct uwt_server *server, uint32_t number, const uint8_t *text,
     size_t length)
 {
+	static const char text_too_fast[] = "{\"failure reason\":\"too many messages in a second\"}";
+	const struct msg_slice too_fast = { text_too_fast, sizeof text_too_fast - 1 };
 	struct conn *conn = &server->conns.at[number];
 
 	if (!ws_utf8_valid(text, length)) {
 		fail(server, number, WS_STATUS_NOT_UTF8, "a message is not UTF-8");
+		return;
+	}
+	if (is_too_fast(server, conn)) {
+		conn_send_frame(server, number, WS_TEXT, &too_fast, 1);
+		fail(server, number, WS_STATUS_POLICY, "too many messages in a second");
 		return;
 	}
 	tracker_message(server->tracker, number, family_of(conn), (const char *)text, length,
@@ -366,7 +400,7 @@ void conn_resume(struct uwt_server *server, uint32_t number)
 	uint8_t *data = conn->flags & CONN_TLS ? server->secure.plain : server->input;
 	size_t length = conn->raw.length;
 
-	conn->flags &= (uint8_t)~CONN_PAUSED;
+	conn->flags &= (uint16_t)~CONN_PAUSED;
 	conn_interest(server, number);
 	buf_copy(server->pool, &conn->raw, data);
 	buf_clear(server->pool, &conn->raw);
@@ -426,6 +460,11 @@ void conn_readable(struct uwt_server *server, uint32_t number)
 	if (conn->state == CONN_WEBSOCKET)
 		conn_time(server, number, TIMER_ALIVE);
 	if (is_hello(conn, server->input)) {
+		/* To be told it would have to be given a handshake. */
+		if (conn->flags & CONN_CROWDED) {
+			conn_doom(server, number);
+			return;
+		}
 		if (server->secure.tls == NULL) {
 			refuse_tls(server, number);
 			return;

@@ -18,6 +18,7 @@
 #include "conns.h"
 #include "listen.h"
 #include "poll.h"
+#include "quota.h"
 #include "server.h"
 #include "site.h"
 #include "tls.h"
@@ -82,6 +83,7 @@ struct uwt_server {
 
 	struct conns conns;
 	struct conn_list timers[TIMERS + 1];
+	struct quota *quota;            /* connections by address, NULL: not counted */
 	struct conn_list youngs[YOUNGS];
 	struct conn_list holds[HOLDS + 1];
 	uint32_t refused;               /* connections with CONN_FULL */

@@ -96,6 +96,8 @@ static void conn_free(struct uwt_server *server, uint32_t number)
 	young_leave(server, number);
 	if (conn->flags & CONN_FULL)
 		server->refused--;
+	if (conn->flags & CONN_COUNTED)
+		quota_leave(server->quota, &conn->address);
 	poll_remove(server->poll, conn->fd);
 	close(conn->fd);
 	conns_give(&server->conns, number);
@@ -270,7 +272,7 @@ static void dirty_flush(struct uwt_server *server)
 		struct conn *conn = &server->conns.at[number];
 
 		server->dirty = conn->next_dirty;
-		conn->flags &= (uint8_t)~CONN_DIRTY;
+		conn->flags &= (uint16_t)~CONN_DIRTY;
 		conn_flush(server, number);
 	}
 }
@@ -290,7 +292,7 @@ void conn_writable(struct uwt_server *server, uint32_t number)
 	tell_turn(server);
 	conn_flush(server, number);
 	if (conn_unsent(server, number) == 0 && conn->flags & CONN_PAUSED && takes_output(conn)) {
-		conn->flags &= (uint8_t)~CONN_STALLED;
+		conn->flags &= (uint16_t)~CONN_STALLED;
 		conn_resume(server, number);
 	}
 }

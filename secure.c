@@ -165,7 +165,7 @@ static void record_done(struct uwt_server *server, uint32_t number, enum tls_res
 		conn_doom(server, number);
 	} else if (result == TLS_CLOSED || result == TLS_FAILED) {
 		/* Nothing more can be encrypted: only TLS's own last word is left to send. */
-		conn->flags &= (uint8_t)~CONN_SECURED;
+		conn->flags &= (uint16_t)~CONN_SECURED;
 		buf_clear(server->pool, &conn->out);
 		conn_end(server, number, result == TLS_CLOSED);
 	}

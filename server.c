@@ -86,7 +86,7 @@ void young_leave(struct uwt_server *server, uint32_t number)
 
 	if (!(conn->flags & CONN_YOUNG))
 		return;
-	conn->flags &= (uint8_t)~CONN_YOUNG;
+	conn->flags &= (uint16_t)~CONN_YOUNG;
 	conns_remove(&server->conns, young_list(server, conn), CHAIN_YOUNG, number);
 }
 
@@ -135,7 +135,7 @@ static size_t input_room(const struct uwt_options *options)
 enum part {
 	PART_SERVER, PART_CONNS, PART_PAGE, PART_INPUT, PART_LINKS, PART_PLAIN, PART_CIPHER,
 	    PART_TLS,
-	PART_TRACKER, PART_POOL, PARTS
+	PART_QUOTA, PART_TRACKER, PART_POOL, PARTS
 };
 
 /* Where each part ends. */
@@ -153,6 +153,8 @@ static void memory_plan(const struct uwt_options *options, uint64_t ends[PARTS])
 		[PART_PLAIN] = options->tls ? pages_round(input_room(options)) + READ_SIZE : 0,
 		[PART_CIPHER] = options->tls ? SECURE_CIPHER_MAX : 0,
 		[PART_TLS] = options->tls ? tls_size(&tls) : 0,
+		[PART_QUOTA] = options->max_per_address > 0 ?
+		    quota_size((uint32_t)connections) : 0,
 		[PART_TRACKER] = tracker_size(&tracker),
 		[PART_POOL] = buf_pool_size((size_t)options->buffer_memory)
 	};
@@ -341,6 +343,10 @@ static bool lay_out(struct uwt_server *server, uint8_t *memory, const uint64_t e
 		return false;
 	conns_init(&server->conns, memory + ends[PART_CONNS - 1],
 	    options->max_connections + SPARE_CONNS);
+	if (options->max_per_address > 0)
+		server->quota = quota_init(memory + ends[PART_QUOTA - 1],
+		    options->max_connections + SPARE_CONNS, options->max_per_address,
+		    &tracker.secret);
 	server->page = (char *)memory + ends[PART_PAGE - 1];
 	server->input = memory + ends[PART_INPUT - 1] + pages_round(input_room(options));
 	server->tracker = tracker_init(memory + ends[PART_TRACKER - 1], &tracker);
@@ -533,14 +539,31 @@ static bool admit(struct uwt_server *server)
 		evict(server, YOUNG_WAITING);
 		return false;
 	}
-	if (server->refused == SPARE_CONNS)
-		evict(server, YOUNG_REFUSED);
 	return true;
 }
 
-static void conn_open(struct uwt_server *server, int fd, const struct sockaddr *address)
+/* What stands in the way of a newcomer, as flags; CONN_COUNTED if it was counted. */
+static unsigned admission(struct uwt_server *server, const struct address *address)
 {
-	bool full = admit(server);
+	bool peer = server->quota != NULL && !(server->options.trust_proxy &&
+	    address_in(address, &server->trusted));
+	unsigned flags = 0;
+
+	if (peer && !quota_enter(server->quota, address))
+		flags = CONN_FULL | CONN_CROWDED;
+	else if (admit(server))
+		flags = CONN_FULL | (peer ? CONN_COUNTED : 0);
+	else if (peer)
+		flags = CONN_COUNTED;
+	if (flags & CONN_FULL && server->refused == SPARE_CONNS)
+		evict(server, YOUNG_REFUSED);
+	return flags;
+}
+
+static void conn_open(struct uwt_server *server, int fd, const struct sockaddr *socket_address)
+{
+	struct address address = address_of_socket(socket_address);
+	unsigned flags = admission(server, &address);
 	uint32_t number = conns_take(&server->conns);
 	struct conn *conn = &server->conns.at[number];
 
@@ -549,13 +572,15 @@ static void conn_open(struct uwt_server *server, int fd, const struct sockaddr *
 		close(fd);
 		if (number != 0)
 			conns_give(&server->conns, number);
+		if (flags & CONN_COUNTED)
+			quota_leave(server->quota, &address);
 		return;
 	}
 	conn->fd = fd;
 	conn->state = CONN_HEAD;
-	conn->address = address_of_socket(address);
-	conn->flags = full ? CONN_FULL : 0;
-	server->refused += full;
+	conn->address = address;
+	conn->flags = (uint16_t)flags;
+	server->refused += (flags & CONN_FULL) != 0;
 	conn->timer = TIMER_HEAD;
 	conn->since = (uint32_t)server->now;
 	conns_append(&server->conns, &server->timers[TIMER_HEAD], CHAIN_TIME, number);

@@ -46,6 +46,9 @@ struct uwt_options {
 	uint32_t max_torrents;
 	uint64_t buffer_memory;         /* bytes for partial input and unsent output */
 	uint32_t max_swarms;            /* memberships of one connection */
+	uint32_t max_rate;              /* messages of one connection in a second; 0: any number */
+	/* connections of one address, of IPv6 of one /64; 0: any number */
+	uint32_t max_per_address;
 	uint32_t max_message;           /* bytes of one WebSocket message */
 	bool full_scrape;               /* answer a scrape that names no torrent */
 	bool stats;                     /* serve /stats and /stats.json */

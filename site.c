@@ -29,6 +29,8 @@ static const char *explanation(int status)
 	case 413: return "A request must have no body.\n";
 	case 426: return "This request did not ask for an upgrade to WebSocket, version 13. A proxy "
 		"must pass on the headers Upgrade and Connection.\n";
+	case 429: return "There are as many connections from your address as there may be. "
+		"Try again later.\n";
 	case 431: return "The request's head is too large.\n";
 	case 503: return "The tracker is full: it has as many connections as it may. "
 		"Try again later.\n";
@@ -56,7 +58,7 @@ void site_refuse(int status, struct site_answer *answer)
 {
 	*answer = (struct site_answer){ 0 };
 	explain(answer, status, false);
-	if (status == 503)
+	if (status == 429 || status == 503)
 		add_headers(answer, "Retry-After: 60\r\n");
 }
 
@@ -78,8 +80,8 @@ static void upgrade(const struct http_request *request, enum site_door door,
 	} else if (request->websocket_key.text == NULL ||
 	    !ws_accept(request->websocket_key.text, request->websocket_key.len, accept)) {
 		explain(answer, 400, false);
-	} else if (door == SITE_FULL) {
-		site_refuse(503, answer);
+	} else if (door == SITE_FULL || door == SITE_CROWDED) {
+		site_refuse(door == SITE_FULL ? 503 : 429, answer);
 	} else if (door == SITE_TLS_ONLY) {
 		explain(answer, 403, false);
 	} else {

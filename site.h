@@ -27,6 +27,7 @@ struct site {
 enum site_door {
 	SITE_OPEN,
 	SITE_FULL,              /* nobody: it has as many connections as it may */
+	SITE_CROWDED,           /* nobody from this address, for that reason */
 	SITE_TLS_ONLY           /* nobody who came without TLS, as this one did */
 };
 
@@ -44,7 +45,7 @@ void site_answer(const struct site *site, const struct http_request *request,
     const struct stats_numbers *numbers, enum site_door door, char *scratch,
     struct site_answer *answer);
 
-/* Answer what is no proper request, with a status of http_head_parse, 408, or 503 (full). */
+/* Answer what is no proper request, with a status of http_head_parse, 408, 429 (crowded) or 503 (full). */
 void site_refuse(int status, struct site_answer *answer);
 
 #endif

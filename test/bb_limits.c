@@ -6,6 +6,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#define UPGRADE "Upgrade: websocket\r\nConnection: Upgrade\r\n" \
+	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+
 /* The next message is a failure with that hash; returns its reason. */
 static char *refused(struct client *client, struct id hash)
 {
@@ -20,8 +23,7 @@ static char *refused(struct client *client, struct id hash)
 /* The status with which a handshake is met; 0: the end of the connection. */
 static int shake_status(struct client *client)
 {
-	client_print(client, "GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-	    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
+	client_print(client, "GET / HTTP/1.1\r\n" UPGRADE "\r\n");
 	return client_reply(client).status;
 }
 
@@ -500,6 +502,81 @@ static void limits_descriptors_tables(void)
 	REPLY(client, 0, 1, hash);
 }
 
+/* Who sends more messages in a second than it may hears of it and goes; the others stay. */
+static void limits_rate(void)
+{
+	struct server *server = server_start(OPTIONS("--max-rate", "5"));
+	struct client *fast = client_open(server), *slow = client_open(server);
+	struct id hash = id_hash(), id = id_peer(), slow_id = id_peer();
+	char *message;
+	int i, replies = 0;
+
+	for (i = 0; i < 8; i++) {
+		client_announce(slow, hash, slow_id, "");
+		REPLY(slow, 0, 1, hash);
+		clock_wait(0.5);
+	}
+	for (i = 0; i < 40; i++)
+		client_announce(fast, hash, id, "");
+	while (strstr(message = HEAR(fast), "failure") == NULL)
+		replies++;
+	CHECK_TEXT(message, text_quoted("{'failure reason':'too many messages in a second'}"));
+	CHECK(replies >= 5 && replies < 40);
+	CLOSED(fast, 1008);
+	SILENT(slow);
+	CHECK_STAT(server, "peersAll", 1);
+}
+
+/* One address has no more connections than it may; another does not notice. */
+static void limits_per_address(void)
+{
+	struct server *server = server_start(OPTIONS("--max-per-address", "4"));
+	struct client *clients[3], *newcomer;
+	int i;
+
+	server_turn(server);    /* that takes one */
+	for (i = 0; i < 3; i++)
+		clients[i] = client_open(server);
+	for (i = 0; i < 30; i++) {
+		newcomer = client_connect(server);
+		if (test_is_tls())
+			CHECK(!client_agree(newcomer, 2));
+		else if (i % 2)
+			CHECK_NUMBER(shake_status(newcomer), 429);
+		if (i % 3)
+			client_close(newcomer);
+	}
+	if (machine_has_ipv6())
+		client_shake(client_connect_by(server, AF_INET6), "");
+	for (i = 0; i < 3; i++)
+		SILENT(clients[i]);
+	client_close(clients[1]);
+	SILENT(clients[0]);
+	client_open(server);
+	newcomer = client_connect(server);
+	CHECK(test_is_tls() ? !client_agree(newcomer, 2) : shake_status(newcomer) == 429);
+}
+
+/* Behind a proxy it is the addresses that the proxy names. */
+static void limits_per_address_proxy(void)
+{
+	static const char one[] = "X-Forwarded-For: 192.0.2.1\r\n";
+	static const char other[] = "X-Forwarded-For: 2001:db8:1:2::3\r\n";
+	static const char household[] = "X-Forwarded-For: 2001:db8:1:2::4\r\n";
+	struct server *server = server_start(OPTIONS("--trust-proxy", "--max-per-address", "1"));
+	struct client *client = client_open_with(server, one);
+
+	CHECK_NUMBER(http_get(server, "/", UPGRADE "X-Forwarded-For: 192.0.2.1\r\n").status, 429);
+	client_close(client_open_with(server, other));
+	server_turn(server);
+	client_open_with(server, household);
+	CHECK_NUMBER(http_get(server, "/", UPGRADE "X-Real-IP: 2001:db8:1:2::5\r\n").status, 429);
+	client_open_with(server, "");
+	client_close(client);
+	server_turn(server);
+	client_open_with(server, one);
+}
+
 const struct bb_test bb_limits[] = {
 	TEST(limits_connections, FITS, 0), TEST(limits_connections_idle, FITS, 0),
 	TEST(limits_connections_crowd, FITS, 0), TEST(limits_slow, LARGE, 0),
@@ -510,5 +587,6 @@ const struct bb_test bb_limits[] = {
 	TEST(limits_half_messages, LARGE, 0), TEST(limits_largest, LARGE, 0),
 	TEST(limits_idle, FITS, 0),
 	TEST(limits_descriptors_raised, LARGE, 0), TEST(limits_descriptors_few, LARGE, 0),
-	TEST(limits_descriptors_tables, LARGE, 0), TESTS_END
+	TEST(limits_descriptors_tables, LARGE, 0), TEST(limits_rate, FITS, 6),
+	TEST(limits_per_address, LARGE, 0), TEST(limits_per_address_proxy, FITS, 0), TESTS_END
 };
