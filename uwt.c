@@ -94,6 +94,8 @@ static void print_where(struct output *output, const struct options *options, ui
 	text_add_number(&number, port);
 	output_line(output, "server listening on ", text_end(&number));
 	output_line(output, "Tracker: ws://localhost:", text_end(&number));
+	if (options->server.tls)
+		output_line(output, "Tracker: wss://localhost:", text_end(&number));
 	text_add(&number, "/stats");
 	if (options->server.stats)
 		output_line(output, "Tracker stats: http://localhost:", text_end(&number));

@@ -1,9 +1,12 @@
 /*
- * The bittorrent-tracker client: start, update, complete, stop, scrape, and an
- * offer that is answered. Ends with status 0 if all was as it should be.
+ * announcer.mjs - the bittorrent-tracker client: start, update, complete, stop, scrape, and an
+ * offer that is answered
  *
- *   node announcer.mjs PORT
+ *	node announcer.mjs PORT
+ *
+ * Ends with status 0 if all was as it should be.
  */
+import './gathering.mjs'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import Client from 'bittorrent-tracker'
@@ -53,7 +56,6 @@ async function tell(one, method, options, numbers) {
 	if (event === 'update') check(got.interval > 0, `${method}: interval ${got.interval}`)
 }
 
-/* Two clients whose connection was introduced by the tracker. */
 async function talk(a, b) {
 	const got = []
 	for (const one of [a, b]) {
@@ -70,7 +72,7 @@ async function talk(a, b) {
 	await tracker.shows({ torrents: 1, peersAll: 2, peersLeecherOnly: 2 })
 	/* Some connections fail for reasons of the client; then it is to try again. */
 	for (let tries = 0; tries < 4 && !heard(); tries++) {
-		await until(heard, () => 'connection', 12_000).catch(() => {})
+		await until(heard, () => 'connection', 4000).catch(() => {})
 		if (!heard()) await tell(b, 'update', { left: 10 }, { complete: 0, incomplete: 2 })
 	}
 	check(heard(), `no connection: heard ${got}`)

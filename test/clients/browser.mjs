@@ -1,6 +1,7 @@
 /*
- * One Chromium for the whole run; each page in a context of its own, as if in
- * a browser of its own.
+ * browser.mjs - one Chromium for the whole run
+ *
+ * Each page is in a context of its own, as if in a browser of its own.
  */
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
@@ -12,8 +13,8 @@ const BYTES = 'application/octet-stream'
 const TYPES = { '.html': 'text/html', '.mjs': 'text/javascript', '.js': 'text/javascript' }
 
 /*
- * Serves this directory, and the scenarios' files as /file/NAME; with ?part=N,
- * the Nth tenth of the file.
+ * Serves this directory, and the scenarios' files as /file/NAME; with ?part=N, the Nth tenth of
+ * the file.
  */
 async function serve(files) {
 	const server = createServer(async (request, response) => {
@@ -52,6 +53,7 @@ export class Browser {
 			args: [
 				'--no-sandbox',
 				'--disable-dev-shm-usage',
+				'--ignore-certificate-errors',
 				'--disable-features=WebRtcHideLocalIpsWithMdns',
 				'--allow-loopback-in-peer-connection',
 				'--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1'
@@ -72,6 +74,17 @@ export class Browser {
 		await page.open(this.origin)
 		return page
 	}
+
+	/* Who signed the certificate that a newcomer is shown. */
+	async issuer(url) {
+		const context = await this.chromium.newContext()
+		try {
+			const response = await (await context.newPage()).goto(url)
+			return (await response.securityDetails()).issuer
+		} finally {
+			await context.close()
+		}
+	}
 }
 
 /* A page and what it did: it may talk to the tracker and to us, to nobody else. */
@@ -81,7 +94,7 @@ class Page {
 		this.context = context
 		this.sockets = new Set()
 		this.errors = []
-		page.on('websocket', socket => this.sockets.add(new URL(socket.url()).host))
+		page.on('websocket', socket => this.sockets.add(new URL(socket.url()).origin))
 		page.on('pageerror', error => this.errors.push(error.message))
 	}
 
@@ -121,8 +134,8 @@ class Page {
 
 	/* Only the tracker may have introduced it. */
 	async checkIsolation(tracker) {
-		const hosts = [...this.sockets].join(' ')
-		check(hosts === `127.0.0.1:${tracker.port}`, `page had sockets to ${hosts}`)
+		const origins = [...this.sockets].join(' ')
+		check(origins === tracker.url(''), `page had sockets to ${origins}`)
 		const servers = await this.page.evaluate(() => JSON.stringify(window.iceServers))
 		check(servers === '[]', `page used ICE servers ${servers}`)
 	}

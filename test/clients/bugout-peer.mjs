@@ -1,11 +1,12 @@
 /*
- * bugout in a Node process:
+ * bugout-peer.mjs - bugout in a Node process
  *
- *   node bugout-peer.mjs TRACKER TEXT
+ *	node bugout-peer.mjs TRACKER TEXT
  *
- * Sends TEXT to whom it sees, and writes {"heard": ...} with what the other
- * sends. Leaves at the end of its input.
+ * Sends TEXT to whom it sees, and writes {"heard": ...} with what the other sends. Leaves at the
+ * end of its input.
  */
+import './gathering.mjs'
 import { createRequire } from 'node:module'
 import WRTC from 'webrtc-polyfill'
 

@@ -1,7 +1,7 @@
-# libtorrent in a Python process:
+# libtorrent-peer.py - libtorrent in a Python process
 #
-#   python libtorrent-peer.py seed TRACKER FILE
-#   python libtorrent-peer.py leech TRACKER INFO_HASH DIRECTORY
+#	python libtorrent-peer.py seed TRACKER FILE
+#	python libtorrent-peer.py leech TRACKER INFO_HASH DIRECTORY
 #
 # Writes one JSON object a line: {"hash": ...} when it seeds, {"done": ...}
 # when it has all. Leaves at the end of its input.

@@ -1,7 +1,8 @@
 /*
- * A chunk store in memory, for webtorrent in Node and in the browser. Its own
- * store in Node is one folder for all processes, where a leecher would find
- * the seeder's file and be done with nothing transferred.
+ * memory-store.mjs - a chunk store in memory, for webtorrent in Node and in the browser
+ *
+ * Its own store in Node is one folder for all processes, where a leecher would find the seeder's
+ * file and be done with nothing transferred.
  */
 export default class MemoryStore {
 	constructor(chunkLength) {

@@ -1,6 +1,7 @@
 /*
- * The peers that live in a page. Each function of window.peers starts one; the
- * suite calls them and reads window.state.
+ * page.mjs - the peers that live in a page
+ *
+ * Each function of window.peers starts one; the suite calls them and reads window.state.
  */
 import MemoryStore from './memory-store.mjs'
 
@@ -13,9 +14,12 @@ const hex = bytes => Array.from(bytes, byte => byte.toString(16).padStart(2, '0'
 
 const sha256 = async bytes => hex(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)))
 
+let client
+
 async function webtorrent() {
 	const { default: WebTorrent } = await import('webtorrent')
-	const client = new WebTorrent({ dht: false, utPex: false, tracker: { rtcConfig } })
+	if (client) return client
+	client = new WebTorrent({ dht: false, utPex: false, tracker: { rtcConfig } })
 	client.on('error', error => { state.error = error.message })
 	return client
 }
@@ -45,10 +49,7 @@ async function leech(tracker, hash) {
 	})
 }
 
-/*
- * A room: whoever has the file sends it to everybody who joins. (A newcomer does
- * not always meet all who are there.)
- */
+/* Whoever has the file sends it to all who join: a newcomer may not meet all of the room. */
 async function trystero(tracker, url) {
 	const { joinRoom } = await import('@trystero-p2p/torrent')
 	const config = { appId: 'uwt', rtcConfig, relayConfig: { urls: [tracker] } }
@@ -65,8 +66,8 @@ async function trystero(tracker, url) {
 }
 
 /*
- * p2pt's messages are text: the file goes as hexadecimal digits, in parts that
- * are each acknowledged, as its send has no other flow control.
+ * p2pt's messages are text: the file goes as hexadecimal digits, in parts that are each
+ * acknowledged, as its send has no other flow control.
  */
 async function p2pt(tracker, url) {
 	const { default: P2PT } = await import('p2pt')
@@ -98,8 +99,8 @@ async function p2pt(tracker, url) {
 }
 
 /*
- * A stream of 10 segments. The page with the file loads them over HTTP; the
- * other is told to give peers a minute before it does so too.
+ * A stream of 10 segments. The page with the file loads them over HTTP; the other is told to give
+ * peers a minute before it does so too.
  */
 async function media(tracker, url) {
 	const { Core } = await import('p2p-media-loader-core')

@@ -1,18 +1,21 @@
 /*
- * The three kinds of torrent client behind one face: seed or leech, then
- * hash(), done() and leave().
+ * peers.mjs - the three kinds of torrent client behind one face
+ *
+ * hash() is that of the file it seeds, done() says what it has got. Those in Node and in pages can
+ * leech() too while they seed.
  */
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { check, sleep, start, until } from './scope.mjs'
 
 const here = import.meta.dirname
 
 /* A client in a process of its own that writes lines of JSON. */
 export class ProcessPeer {
-	constructor(scope, command, args) {
+	constructor(scope, command, args, environment) {
 		this.heard = {}
+		this.name = basename(args[0])
 		this.child = start(command, args,
-			line => Object.assign(this.heard, JSON.parse(line)))
+			line => Object.assign(this.heard, JSON.parse(line)), environment)
 		this.child.ended.then(status => { this.status = status })
 		scope.defer(async () => {
 			this.child.kill('SIGKILL')
@@ -23,9 +26,9 @@ export class ProcessPeer {
 	async has(key, ms) {
 		await until(() => {
 			check(this.status === undefined,
-				`client ended with ${this.status}: ${this.child.errors}`)
+				`${this.name} ended with ${this.status}: ${this.child.errors}`)
 			return this.heard[key]
-		}, () => `"${key}" from a client`, ms)
+		}, () => `"${key}" from ${this.name}`, ms)
 		return this.heard[key]
 	}
 
@@ -33,7 +36,7 @@ export class ProcessPeer {
 		return this.has('hash')
 	}
 
-	done(ms) {
+	done(ms = 60_000) {
 		return this.has('done', ms)
 	}
 
@@ -41,22 +44,43 @@ export class ProcessPeer {
 		this.child.stdin.end()
 		const tooLate = sleep(10_000).then(() => 'no end')
 		const status = await Promise.race([this.child.ended, tooLate])
-		check(status === 0, `client at its end: ${status} ${this.child.errors}`)
+		check(status === 0, `${this.name} at its end: ${status} ${this.child.errors}`)
+	}
+}
+
+/* webtorrent in Node. */
+class NodePeer extends ProcessPeer {
+	constructor(scope, tracker, url, files) {
+		const program = join(here, 'webtorrent-peer.mjs')
+		super(scope, process.execPath, [program, url, ...files], tracker.environment())
+	}
+
+	async leech(hash) {
+		this.child.stdin.write(`${hash}\n`)
 	}
 }
 
 /* webtorrent in a page. */
 class PagePeer {
-	constructor(page, tracker) {
+	constructor(page, tracker, url) {
 		this.page = page
 		this.tracker = tracker
+		this.url = url
+	}
+
+	async seed(file) {
+		await this.page.call('seed', this.url, file.url)
+	}
+
+	async leech(hash) {
+		await this.page.call('leech', this.url, hash)
 	}
 
 	hash() {
 		return this.page.has('hash')
 	}
 
-	async done(ms) {
+	done(ms = 60_000) {
 		return this.page.has('done', ms)
 	}
 
@@ -68,27 +92,36 @@ class PagePeer {
 
 let paths = 0
 
-/*
- * kind is 'node', 'chromium' or 'libtorrent'; role is 'seed' or 'leech'; what
- * is the file for a seeder and the info_hash for a leecher.
- */
-export async function peer(t, kind, role, tracker, what) {
-	const number = ++paths
-	/* libtorrent refuses trackers on loopback whose path is another. */
-	const url = tracker.url(kind === 'libtorrent' ? '/announce' : `/${number}`)
-	if (kind === 'chromium') {
+const makers = {
+	async chromium(t, role, tracker, what) {
 		const page = await t.browser.page(t.scope)
-		await page.call(role, url, role === 'seed' ? what.url : what)
-		return new PagePeer(page, tracker)
+		const one = new PagePeer(page, tracker, tracker.url(`/${++paths}`))
+		await one[role](what)
+		return one
+	},
+
+	async node(t, role, tracker, what) {
+		const files = role === 'seed' ? [what.path] : []
+		const one = new NodePeer(t.scope, tracker, tracker.url(`/${++paths}`), files)
+		if (role === 'leech') await one.leech(what)
+		return one
+	},
+
+	async libtorrent(t, role, tracker, what) {
+		/* It refuses trackers on loopback whose path is another. */
+		const args = [join(here, 'libtorrent-peer.py'), role, tracker.url('/announce')]
+		if (role === 'seed') args.push(what.path)
+		else args.push(what, await t.scope.folder(`libtorrent-${++paths}`))
+		return new ProcessPeer(t.scope, join(here, 'venv/bin/python'), args)
 	}
-	const args = [role, url, role === 'seed' ? what.path : what]
-	if (kind === 'node') {
-		const program = join(here, 'webtorrent-peer.mjs')
-		return new ProcessPeer(t.scope, process.execPath, [program, ...args])
-	}
-	const program = join(here, 'libtorrent-peer.py')
-	if (role === 'leech') args.push(await t.scope.folder(`libtorrent-${number}`))
-	return new ProcessPeer(t.scope, join(here, 'venv/bin/python'), [program, ...args])
+}
+
+/*
+ * kind is a maker's name; role is 'seed' or 'leech'; what is the file for a seeder and the
+ * info_hash for a leecher.
+ */
+export function peer(t, kind, role, tracker, what) {
+	return makers[kind](t, role, tracker, what)
 }
 
 export function checkArrived(done, file, size) {

@@ -1,9 +1,11 @@
 /*
- * What is tried. Each scenario gets t: { scope, browser, binary }, and throws
- * when something is wrong.
+ * scenarios.mjs - what is tried
+ *
+ * Each scenario gets t: { scope, browser, binary }, and throws when something is wrong.
  */
-import { existsSync } from 'node:fs'
+import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { certify } from './certificates.mjs'
 import { ProcessPeer, checkArrived, peer } from './peers.mjs'
 import { SIZE, check, sleep, start } from './scope.mjs'
 import { startTracker } from './tracker.mjs'
@@ -12,6 +14,12 @@ const NAMES = { node: /webtorrent/i, chromium: /webtorrent/i, libtorrent: /libto
 const ALL_SEED = { peersLeecherOnly: 0, peersSeederAndLeecher: 0 }
 
 const newTracker = (t, ...options) => startTracker(t.scope, t.binary, options)
+
+async function newSecureTracker(t) {
+	const pair = await certify(t.scope.directory, 'first')
+	const tracker = await newTracker(t, '--cert', pair.chain, '--key', pair.key)
+	return Object.assign(tracker, pair, { scheme: 'wss' })
+}
 
 const arrived = (done, file) => checkArrived(done, file, SIZE)
 
@@ -24,7 +32,7 @@ async function transfer(t, seederKind, leecherKind) {
 	await tracker.shows({ torrents: 1, activeTorrents: 1, peersAll: 1, peersSeederOnly: 1 })
 	const leecher = await peer(t, leecherKind, 'leech', tracker, hash)
 	await tracker.shows({ torrents: 1, peersAll: 2 })
-	arrived(await leecher.done(90_000), file)
+	arrived(await leecher.done(), file)
 	const stats = await tracker.shows(
 		{ peersAll: 2, peersSeederOnly: 2, peersIPv4: 2, peersIPv6: 0, ...ALL_SEED })
 	for (const kind of [seederKind, leecherKind]) {
@@ -38,9 +46,66 @@ async function transfer(t, seederKind, leecherKind) {
 
 const transferOf = (seederKind, leecherKind) => t => transfer(t, seederKind, leecherKind)
 
-/* Two pages with one of the libraries that use a tracker to meet. */
+/*
+ * Two who both seed, and each gets the other's file; the first comes by wss, the second by scheme.
+ * A client that tried again under another peer_id still has two memberships.
+ */
+async function exchange(t, kinds, scheme) {
+	const tracker = await newSecureTracker(t)
+	const files = [await t.scope.file('one'), await t.scope.file('two')]
+	const doors = [tracker, tracker.by(scheme)]
+	const two = await Promise.all(kinds.map((kind, i) =>
+		peer(t, kind, 'seed', doors[i], files[i])))
+	const hashes = await Promise.all(two.map(one => one.hash()))
+	const tls = { connections: scheme === 'wss' ? 2 : 1 }
+	await tracker.shows({ torrents: 2, peersAll: 2, peersSeederOnly: 2, tls })
+	await Promise.all(two.map((one, i) => one.leech(hashes[1 - i])))
+	const done = await Promise.all(two.map(one => one.done()))
+	done.forEach((each, i) => arrived(each, files[1 - i]))
+	await tracker.shows({ torrents: 2, memberships: 4, tls, ...ALL_SEED })
+	await Promise.all(two.map(one => one.leave()))
+}
+
+const secureOf = kind => t => exchange(t, [kind, kind], 'wss')
+
+const mixed = t => exchange(t, ['node', 'chromium'], 'ws')
+
+/*
+ * The certificate is renewed, by another authority, while two are connected. They are found as
+ * before, by one who believes the new authority only.
+ */
+async function renewal(t) {
+	const tracker = await newSecureTracker(t)
+	const url = `https://127.0.0.1:${tracker.port}/`
+	check(await t.browser.issuer(url) === tracker.issuer, 'a page saw another certificate')
+	const files = [await t.scope.file('one'), await t.scope.file('two')]
+	const two = await Promise.all(['chromium', 'node'].map((kind, i) =>
+		peer(t, kind, 'seed', tracker, files[i])))
+	const hashes = await Promise.all(two.map(one => one.hash()))
+	const before = await tracker.shows({ peersAll: 2, tls: { connections: 2 } })
+
+	const renewed = await certify(t.scope.directory, 'renewed', 'rsa')
+	await copyFile(renewed.chain, tracker.chain)
+	await copyFile(renewed.key, tracker.key)
+	await tracker.reload()
+	const { peersAll, tls } = await tracker.stats()
+	check(peersAll === 2 && tls.handshakes === before.tls.handshakes, 'somebody was dropped')
+	tracker.root = renewed.root
+	check(await t.browser.issuer(url) === renewed.issuer, 'a page saw the old certificate')
+	const late = await Promise.all(hashes.map(hash => peer(t, 'node', 'leech', tracker, hash)))
+	const done = await Promise.all(late.map(one => one.done()))
+	done.forEach((each, i) => arrived(each, files[i]))
+	await tracker.shows({ peersAll: 4, tls: { connections: 4 } })
+	await Promise.all([...two, ...late].map(one => one.leave()))
+}
+
+/*
+ * Two pages with one of the libraries that use a tracker to meet. When both hold offers, trystero
+ * in the page with the lower peer_id leaves the other's unanswered and waits until its own are
+ * relayed, with its next announce: so that is made to be after 10 s.
+ */
 async function meet(t, library) {
-	const tracker = await newTracker(t)
+	const tracker = await newTracker(t, '--interval', '50000')
 	const file = await t.scope.file('one')
 	const first = await t.browser.page(t.scope)
 	await first.call(library, tracker.url('/'), file.url)
@@ -48,7 +113,7 @@ async function meet(t, library) {
 	const second = await t.browser.page(t.scope)
 	await second.call(library, tracker.url('/'))
 	await tracker.shows({ peersAll: 2 })
-	arrived(await second.has('done', 60_000), file)
+	arrived(await second.has('done'), file)
 	for (const page of [first, second]) await page.checkIsolation(tracker)
 	await first.close()
 	await tracker.shows({ peersAll: 1 })
@@ -72,8 +137,8 @@ async function chat(t, tracker) {
 }
 
 /*
- * One in 25 of its connections fails, whatever the tracker, and it tries again
- * only after the interval: so its users, here, start it again.
+ * One in 25 of its connections fails, whatever the tracker, and it tries again only after the
+ * interval: so its users, here, start it again.
  */
 async function bugout(t) {
 	const tracker = await newTracker(t)
@@ -83,17 +148,25 @@ async function bugout(t) {
 	throw new Error('they did not hear each other')
 }
 
-async function landing(t) {
+async function landing(t, tracker, ...args) {
 	const program = join(import.meta.dirname, 'landing.mjs')
-	check(existsSync(program), 'there is no landing.mjs')
-	const tracker = await newTracker(t)
 	const lines = []
-	const child = start(process.execPath, [program, `http://127.0.0.1:${tracker.port}/`],
-		line => lines.push(line))
+	const child = start(process.execPath, [program, ...args], line => lines.push(line),
+		tracker.environment())
 	t.scope.defer(async () => child.kill('SIGKILL'))
 	const status = await child.ended
 	check(status === 0, `ended with ${status}: ${lines.join('; ')} ${child.errors}`)
 	check(/^[1-9]\d* passed, 0 failed$/.test(lines.at(-1)), `last line: ${lines.at(-1)}`)
+}
+
+async function landingByHttp(t) {
+	const tracker = await newTracker(t)
+	await landing(t, tracker, `http://127.0.0.1:${tracker.port}/`)
+}
+
+async function landingByHttps(t) {
+	const tracker = await newSecureTracker(t)
+	await landing(t, tracker, `https://127.0.0.1:${tracker.port}/`, 'briefly')
 }
 
 /* One seeder, 10 leechers of all kinds at the same time. */
@@ -110,15 +183,15 @@ async function swarm(t) {
 	await tracker.shows({ peersSeederOnly: 1 })
 	const leechers = await Promise.all(kinds.map(kind => peer(t, kind, 'leech', tracker, hash)))
 	await tracker.shows({ torrents: 1, peersAll: 11 })
-	const all = await Promise.all(leechers.map(leecher => leecher.done(90_000)))
+	const all = await Promise.all(leechers.map(leecher => leecher.done()))
 	all.forEach((done, index) => arrived({ kind: kinds[index], ...done }, file))
 	await tracker.shows({ peersAll: 11, peersSeederOnly: 11, ...ALL_SEED })
 	await Promise.all([seeder, ...leechers].map(one => one.leave()))
 }
 
 /*
- * No two of these can meet, as each is at a tracker of its own: so no other
- * scenario is green for another reason than the tracker.
+ * No two of these can meet, as each is at a tracker of its own: so no other scenario is green for
+ * another reason than the tracker.
  */
 async function apart(t) {
 	const file = await t.scope.file('one')
@@ -151,7 +224,7 @@ async function announces(t) {
 /* A seeder, and a newcomer who gets its file. */
 async function serves(t, tracker, seeder, leecherKind, file) {
 	const leecher = await peer(t, leecherKind, 'leech', tracker, await seeder.hash())
-	arrived(await leecher.done(90_000), file)
+	arrived(await leecher.done(), file)
 	await leecher.leave()
 }
 
@@ -159,15 +232,15 @@ async function serves(t, tracker, seeder, leecherKind, file) {
 async function roomServes(t, tracker, file) {
 	const late = await t.browser.page(t.scope)
 	await late.call('trystero', tracker.url('/'))
-	arrived(await late.has('done', 60_000), file)
+	arrived(await late.has('done', 75_000), file)
 	await late.checkIsolation(tracker)
 	await late.close()
 }
 
 /*
- * The tracker dies and comes back on the same port: who was there comes back by
- * itself, and can be found. libtorrent does not notice that the tracker was away;
- * it comes back with its next announce, so that is made to be after 60 s.
+ * The tracker dies and comes back on the same port: who was there comes back by itself, and can be
+ * found. libtorrent does not notice that the tracker was away; it comes back with its next
+ * announce, so that is made to be after 60 s.
  */
 async function restart(t) {
 	const tracker = await newTracker(t, '--interval', '300000')
@@ -196,12 +269,13 @@ async function restart(t) {
 }
 
 /*
- * Those that mostly wait run beside the others, the rest a few at a time; the
- * long ones come first. limit: seconds.
+ * Those that mostly wait run beside the others, the rest a few at a time; the long ones come
+ * first. limit: seconds.
  */
 export const scenarios = [
 	{ name: 'tracker killed and started again', run: restart, waits: true, limit: 200 },
 	{ name: 'nobody meets without a tracker in common', run: apart, waits: true },
+	{ name: 'landing page with itself', run: landingByHttp },
 	{ name: 'one seeder, 10 leechers', run: swarm },
 	{ name: 'webtorrent in Node, with itself', run: transferOf('node', 'node') },
 	{ name: 'webtorrent, Node to Chromium', run: transferOf('node', 'chromium') },
@@ -215,5 +289,9 @@ export const scenarios = [
 	{ name: 'p2pt in two pages', run: meetWith('p2pt') },
 	{ name: 'p2p-media-loader in two pages', run: meetWith('media') },
 	{ name: 'bugout in two Node processes', run: bugout },
-	{ name: 'landing page with itself', run: landing }
+	{ name: 'wss: landing page by https', run: landingByHttps },
+	{ name: 'wss: webtorrent in Chromium, with itself', run: secureOf('chromium') },
+	{ name: 'wss: webtorrent in Node, with itself', run: secureOf('node') },
+	{ name: 'wss and ws: webtorrent, Node with Chromium', run: mixed },
+	{ name: 'wss: certificate renewed while peers are connected', run: renewal }
 ]

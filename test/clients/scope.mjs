@@ -1,6 +1,7 @@
 /*
- * What a scenario holds: its children, its tracker, its pages. Everything is
- * registered here when it is made and ended here, whatever happened in between.
+ * scope.mjs - what a scenario holds: its children, its trackers, its pages
+ *
+ * Everything is registered here when it is made and ended here, whatever happened in between.
  */
 import { spawn } from 'node:child_process'
 import { createCipheriv, createHash } from 'node:crypto'
@@ -35,8 +36,9 @@ process.on('exit', () => {
 })
 
 /* A child process whose lines of output go to onLine. */
-export function start(command, args, onLine) {
-	const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] })
+export function start(command, args, onLine, environment = {}) {
+	const env = { ...process.env, ...environment }
+	const child = spawn(command, args, { env, stdio: ['pipe', 'pipe', 'pipe'] })
 	children.add(child)
 	child.errors = ''
 	child.stdin.on('error', () => {})
@@ -66,8 +68,8 @@ export class Scope {
 	}
 
 	/*
-	 * A file of SIZE bytes that no other scenario has, so that no client finds
-	 * it, or a torrent of the same hash, anywhere but at its peer.
+	 * A file of SIZE bytes that no other scenario has, so that no client finds it, or a
+	 * torrent of the same hash, anywhere but at its peer.
 	 */
 	async file(name) {
 		const key = createHash('sha256').update(`${this.name} ${name}`).digest()

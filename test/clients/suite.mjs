@@ -1,7 +1,10 @@
-/* Runs the scenarios:  node suite.mjs PATH-TO-UWT [WORD ...] */
+/*
+ * suite.mjs - runs the scenarios
+ *
+ *	node suite.mjs PATH-TO-UWT [WORD ...]
+ */
 import { rmSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Browser } from './browser.mjs'
 import { scenarios } from './scenarios.mjs'
@@ -51,7 +54,8 @@ async function runOne(scenario, browser, directory, last = false) {
 	error ??= more[0]
 	if (error && !last) {
 		again.push(scenario)
-		console.log(`once more, alone: ${scenario.name}: ${error.message} (${seconds(since)})`)
+		const why = `${error.message} (${seconds(since)})`
+		console.log(`once more, alone: ${scenario.name}: ${why}`)
 	} else {
 		report(scenario.name, since, error)
 	}
@@ -79,7 +83,7 @@ function end(status) {
 async function main() {
 	const chosen = scenarios.filter(({ name }) =>
 		words.length === 0 || words.some(word => name.includes(word)))
-	const directory = await mkdtemp(join(tmpdir(), 'uwt-clients-'))
+	const directory = await mkdtemp(join(import.meta.dirname, 'run-'))
 	const browser = new Browser()
 	const abort = why => {
 		count.failed++

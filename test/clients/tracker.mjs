@@ -1,31 +1,52 @@
-/* uwt as a child process. */
+/* tracker.mjs - uwt as a child process */
 import { check, sleep, start, until } from './scope.mjs'
+
+/* Is everything of wanted in got, with the same value? */
+const holds = (got, wanted) => Object.entries(wanted).every(([key, value]) =>
+	typeof value === 'object' ? holds(got[key] ?? {}, value) : got[key] === value)
 
 export class Tracker {
 	constructor(binary, options = []) {
 		this.binary = binary
 		this.options = options
 		this.port = 0
+		this.scheme = 'ws'
 	}
 
 	/* Starts uwt; the second time on the same port as the first time. */
 	async start() {
-		let listening
-		const first = new Promise(resolve => { listening = resolve })
+		this.lines = []
 		const where = ['-p', String(this.port), '-H', '127.0.0.1']
-		this.child = start(this.binary, [...where, ...this.options], listening)
-		const line = await Promise.race([first, this.child.ended, sleep(5000)])
-		const match = /^server listening on (\d+)$/.exec(line)
-		check(match, `uwt did not start: ${line ?? 'no output'} ${this.child.errors}`)
-		this.port = Number(match[1])
+		this.child = start(this.binary, [...where, ...this.options],
+			line => this.lines.push(line))
+		this.port = Number((await this.says(/^server listening on (\d+)$/))[1])
+	}
+
+	async says(pattern) {
+		let match
+		await until(() => {
+			match = this.lines.map(line => pattern.exec(line)).find(found => found)
+			return match
+		}, () => `${pattern} from uwt; ${this.lines.at(-1)} ${this.child.errors}`, 5000)
+		return match
 	}
 
 	/*
-	 * Sockets are pooled per URL within a process, so a client that is to have
-	 * one of its own is given a path of its own.
+	 * Sockets are pooled per URL within a process, so a client that is to have one of its own
+	 * is given a path of its own.
 	 */
 	url(path) {
-		return `ws://127.0.0.1:${this.port}${path}`
+		return `${this.scheme}://127.0.0.1:${this.port}${path}`
+	}
+
+	/* The same tracker, for who is to come to it by another scheme. */
+	by(scheme) {
+		return Object.create(this, { scheme: { value: scheme } })
+	}
+
+	/* What clients in Node need to believe it. */
+	environment() {
+		return this.scheme === 'wss' ? { NODE_EXTRA_CA_CERTS: this.root } : {}
 	}
 
 	async stats() {
@@ -34,14 +55,19 @@ export class Tracker {
 		return reply.json()
 	}
 
-	/* Waits until /stats.json has these numbers. */
 	async shows(numbers, ms) {
 		let stats
 		await until(async () => {
 			stats = await this.stats()
-			return Object.keys(numbers).every(key => stats[key] === numbers[key])
+			return holds(stats, numbers)
 		}, () => `${JSON.stringify(numbers)} in ${JSON.stringify(stats)}`, ms)
 		return stats
+	}
+
+	async reload() {
+		this.lines = []
+		this.child.kill('SIGHUP')
+		await this.says(/^certificates reloaded$/)
 	}
 
 	async kill() {
@@ -51,7 +77,8 @@ export class Tracker {
 
 	/* The end of a good scenario: nobody is left, and uwt ends as it should. */
 	async finish() {
-		await this.shows({ peersAll: 0, activeTorrents: 0, torrents: 0 }, 10_000)
+		const tls = this.root ? { connections: 0, failures: 0 } : {}
+		await this.shows({ peersAll: 0, activeTorrents: 0, torrents: 0, tls }, 10_000)
 		this.child.kill('SIGTERM')
 		const tooLate = sleep(2000).then(() => 'no end')
 		const status = await Promise.race([this.child.ended, tooLate])
