@@ -144,7 +144,7 @@ static void options_sizes(void)
 		client_frame(client, FIN | TEXT, message, cases[i].bytes + 1);
 		CLOSED(client, 1009);
 	}
-	server = server_start(OPTIONS("--max-message", "16M", "--buffer-memory", "1G"));
+	server = server_start(OPTIONS("--max-message", "16M", "--buffer-memory", "128M"));
 	client = client_open(server);
 	client_announce(client, hash, id_peer(), "");
 	REPLY(client, 0, 1, hash);
