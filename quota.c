@@ -122,7 +122,7 @@ void quota_leave(struct quota *quota, const struct address *address)
 	if (address_kind(address) == ADDRESS_UNIX)
 		return;
 	at = find(quota, key);
-	if (--quota->entry[at].count > 0)
+	if (at == 0 || --quota->entry[at].count > 0)
 		return;
 	hash_table_remove(&quota->table, at, key_hash(quota, key));
 	quota->entry[at].next = quota->free;

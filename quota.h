@@ -2,7 +2,7 @@
  * quota.h - how many connections each address has, and whether it may have another.
  *
  * IPv4 addresses count one by one, those of IPv6 by their first 64 bits, which one household has;
- * what came by a Unix-domain socket is not counted. Pure; the memory is the caller's.
+ * what came by a Unix-domain socket may always enter. Pure; the memory is the caller's.
  */
 #ifndef QUOTA_H
 #define QUOTA_H

@@ -545,8 +545,9 @@ static bool admit(struct uwt_server *server)
 /* What stands in the way of a newcomer, as flags; CONN_COUNTED if it was counted. */
 static unsigned admission(struct uwt_server *server, const struct address *address)
 {
-	bool peer = server->quota != NULL && !(server->options.trust_proxy &&
-	    address_in(address, &server->trusted));
+	/* A proxy is nobody's peer: whom it brings is counted by the address that it names. */
+	bool peer = server->quota != NULL && address_kind(address) != ADDRESS_UNIX &&
+	    !(server->options.trust_proxy && address_in(address, &server->trusted));
 	unsigned flags = 0;
 
 	if (peer && !quota_enter(server->quota, address))
@@ -738,9 +739,13 @@ static void read_clock(struct uwt_server *server)
 	/* A clock that cannot be read stands still. */
 	if (now != 0)
 		server->now = now - server->started;
-	if (server->accept_again != 0 && server->now >= server->accept_again)
-		server->accept_again = listen_interest(server, POLL_READ) ? 0 :
-		    server->now + ACCEPT_PAUSE;
+	if (server->accept_again != 0 && server->now >= server->accept_again) {
+		server->accept_again = 0;
+		if (!listen_interest(server, POLL_READ)) {
+			server->accept_again = server->now + ACCEPT_PAUSE;
+			listen_interest(server, 0);
+		}
+	}
 }
 
 bool uwt_server_turn(struct uwt_server *server, int timeout)

@@ -558,15 +558,17 @@ static void limits_per_address(void)
 }
 
 /* Behind a proxy it is the addresses that the proxy names. */
-static void limits_per_address_proxy(void)
+static void check_proxy_quota(struct server *server)
 {
 	static const char one[] = "X-Forwarded-For: 192.0.2.1\r\n";
 	static const char other[] = "X-Forwarded-For: 2001:db8:1:2::3\r\n";
 	static const char household[] = "X-Forwarded-For: 2001:db8:1:2::4\r\n";
-	struct server *server = server_start(OPTIONS("--trust-proxy", "--max-per-address", "1"));
 	struct client *client = client_open_with(server, one);
+	int i;
 
-	CHECK_NUMBER(http_get(server, "/", UPGRADE "X-Forwarded-For: 192.0.2.1\r\n").status, 429);
+	for (i = 0; i < 3; i++)
+		CHECK_NUMBER(http_get(server, "/", UPGRADE "X-Forwarded-For: 192.0.2.1\r\n").status,
+		    429);
 	client_close(client_open_with(server, other));
 	server_turn(server);
 	client_open_with(server, household);
@@ -575,6 +577,15 @@ static void limits_per_address_proxy(void)
 	client_close(client);
 	server_turn(server);
 	client_open_with(server, one);
+}
+
+static void limits_per_address_proxy(void)
+{
+	char *path = format_text("unix:%s", test_path("proxy"));
+
+	check_proxy_quota(server_start(OPTIONS("--trust-proxy", "--max-per-address", "1")));
+	check_proxy_quota(server_start(OPTIONS("-H", path, "--trust-proxy", "--max-per-address",
+	    "1")));
 }
 
 const struct bb_test bb_limits[] = {
