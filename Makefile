@@ -2,8 +2,9 @@
 #
 #   make            build ./uwt; needs a C compiler and BearSSL, and installs nothing
 #   make run        install what is missing, build, start on port 8000
-#   make test       install what is missing, build and run the tests (under a minute)
+#   make test       install what is missing, build and run the tests (a minute or three)
 #   make test-clients   the same with real clients: browsers, WebTorrent, libtorrent
+#   make bench      compare with other trackers; needs Linux and two cores
 #   make install    to PREFIX; make uninstall; make dist; make clean
 #
 # TLS=no leaves TLS out, and with it BearSSL.
@@ -19,6 +20,8 @@ WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 DEFINES = -D_DEFAULT_SOURCE
 POLL = auto
 TLS = yes
+DEPS_yes = build
+DEPS_no = plain
 TLS_OBJECTS_yes = image.o keys.o secure.o tls.o trial.o
 TLS_OBJECTS_no = notls.o
 TLS_LIBRARIES_yes = -lbearssl
@@ -27,9 +30,8 @@ VERSION = 4.0.0
 
 HEADERS = address.h buf.h conns.h file.h hash.h http.h image.h inside.h keys.h listen.h machine.h msg.h options.h output.h \
 	pages.h peerid.h poll.h quota.h server.h sha1.h site.h stats.h swarm.h text.h tls.h tracker.h trial.h ws.h
-OBJECTS = address.o buf.o conns.o file.o hash.o http.o inbound.o listen.o machine.o msg.o options.o output.o \
-	outbound.o pages.o peerid.o poll.o quota.o server.o sha1.o site.o stats.o swarm.o text.o tracker.o uwt.o ws.o \
-	$(TLS_OBJECTS_$(TLS))
+OBJECTS = $(TLS_OBJECTS_$(TLS)) address.o buf.o conns.o file.o hash.o http.o inbound.o listen.o machine.o msg.o options.o output.o \
+	outbound.o pages.o peerid.o poll.o quota.o server.o sha1.o site.o stats.o swarm.o text.o tracker.o uwt.o ws.o
 LIBRARIES = $(TLS_LIBRARIES_$(TLS))
 
 all: uwt
@@ -51,7 +53,14 @@ hash.o: hash.c
 ws.o: ws.c
 	$(COMPILE) $(SPEED) -c -o $@ ws.c
 
-$(OBJECTS): $(HEADERS) Makefile
+$(OBJECTS): $(HEADERS) Makefile settings
+
+# Objects of other settings are made anew: this file changes when they do.
+settings: FORCE
+	@echo '$(COMPILE) $(SPEED) $(POLL) $(TLS)' | cmp -s - $@ || \
+	    echo '$(COMPILE) $(SPEED) $(POLL) $(TLS)' >$@
+FORCE:
+
 site.o: page.h
 
 poll.o: poll_epoll.c poll_posix.c
@@ -65,7 +74,7 @@ page.h: index.html
 	mv $@.new $@
 
 run:
-	sh contrib/deps build
+	sh contrib/deps $(DEPS_$(TLS))
 	$(MAKE) uwt
 	./uwt
 
@@ -75,6 +84,10 @@ test:
 
 test-clients: uwt
 	sh test/clients/run ./uwt
+
+bench: uwt
+	sh contrib/deps build bench
+	CC="$(CC)" TLS=$(TLS) CPPFLAGS="$(CPPFLAGS)" LDFLAGS="$(LDFLAGS)" sh bench/run
 
 install: uwt
 	mkdir -p $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8
@@ -91,7 +104,7 @@ dist:
 	git archive --format=tar --prefix=uwt-$(VERSION)/ HEAD | gzip -9 >uwt-$(VERSION).tar.gz
 
 clean:
-	rm -f uwt $(OBJECTS) page.h page.h.new uwt-$(VERSION).tar.gz
+	rm -f uwt *.o settings page.h page.h.new uwt-$(VERSION).tar.gz
 	rm -rf build
 
-.PHONY: all run test test-clients install uninstall dist clean
+.PHONY: all run test test-clients bench install uninstall dist clean

@@ -14,6 +14,11 @@
 #ifndef IMAGE_H
 #define IMAGE_H
 
+#if defined __has_include
+#if !__has_include(<bearssl.h>)
+#error "no bearssl.h: install BearSSL (libbearssl-dev on Debian), or leave TLS out: make TLS=no"
+#endif
+#endif
 #include <bearssl.h>
 #include <stdbool.h>
 #include <stddef.h>

@@ -48,7 +48,11 @@ struct reader {
 
 static bool reader_open(struct reader *reader, const char *text, size_t size)
 {
-	*reader = (struct reader){ .text = text, .left = size, .bytes_max = size };
+	static const char mark[] = "\xef\xbb\xbf";      /* some editors put it first */
+	size_t skipped = size >= 3 && memcmp(text, mark, 3) == 0 ? 3 : 0;
+
+	*reader = (struct reader){ .text = text + skipped, .left = size - skipped,
+		.bytes_max = size };
 	reader->bytes = malloc(size + 1);
 	br_pem_decoder_init(&reader->pem);
 	return reader->bytes != NULL;
@@ -197,6 +201,7 @@ static bool der_is(const struct der *der, const uint8_t oid[static 3])
 /* Certificates (RFC 5280, section 4.1) */
 
 struct certificate {
+	struct der issuer;
 	struct der validity;
 	struct der subject;
 	struct der extensions;
@@ -225,7 +230,7 @@ static bool certificate_open(struct certificate *certificate, const uint8_t *byt
 	(void)der_skip(&signed_part, DER_CONTEXT_AROUND(0));    /* version */
 	return der_skip(&signed_part, DER_INTEGER) &&           /* serialNumber */
 	    der_skip(&signed_part, DER_SEQUENCE) &&             /* signature */
-	    der_skip(&signed_part, DER_SEQUENCE) &&             /* issuer */
+	    der_read(&signed_part, DER_SEQUENCE, &certificate->issuer) &&
 	    der_read(&signed_part, DER_SEQUENCE, &certificate->validity) &&
 	    der_read(&signed_part, DER_SEQUENCE, &certificate->subject) &&
 	    der_skip(&signed_part, DER_SEQUENCE) &&             /* subjectPublicKeyInfo */
@@ -382,6 +387,8 @@ static const char *certificate_read(struct keys_pair *pair, struct certificate *
 	fault = extensions_read(pair, certificate->extensions);
 	if (fault == NULL && pair->name_count == 0)
 		fault = subject_read(pair, certificate->subject);
+	pair->self_issued = certificate->issuer.left == certificate->subject.left &&
+	    memcmp(certificate->issuer.at, certificate->subject.at, certificate->subject.left) == 0;
 	return fault;
 }
 
@@ -423,7 +430,7 @@ static const char *certificates_load(struct keys_pair *pair, const char *text, s
 			fault = certificate_take(pair, reader.bytes, reader.length);
 	}
 	if (fault == NULL && pair->chain_length == 0)
-		fault = "there is no certificate";
+		fault = "there is no certificate in PEM";
 	reader_close(&reader);
 	return fault;
 }
@@ -519,7 +526,7 @@ static const char *key_load(struct keys_pair *pair, const char *text, size_t siz
 	if (!open)
 		fault = no_memory;
 	else if (block == BLOCK_END)
-		fault = "there is no private key";
+		fault = "there is no private key in PEM";
 	else if (block == BLOCK_ENCRYPTED)
 		fault = "the private key is encrypted";
 	else if (!reader.whole)

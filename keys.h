@@ -30,6 +30,7 @@ struct keys_pair {
 	br_rsa_private_key rsa;         /* by kind; memory belongs to the keys */
 	br_ec_private_key ec;           /* P-256, P-384 or P-521 */
 	int64_t not_before, not_after;  /* s since 1970, of the server's own certificate */
+	bool self_issued;               /* that one is by its own subject */
 	size_t name_count;
 	/* SAN dNSNames (the subject's CN if there are none), lower case */
 	char *names[KEYS_NAMES_MAX];

@@ -42,10 +42,12 @@ int64_t tls_not_after(const struct tls *tls)
 	return 0;
 }
 
-int64_t tls_not_before(const struct tls *tls)
+bool tls_doubts(const struct tls *tls, size_t pair, struct tls_doubts *doubts)
 {
 	(void)tls;
-	return 0;
+	(void)pair;
+	(void)doubts;
+	return false;
 }
 
 void tls_free(struct tls *tls)

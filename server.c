@@ -473,10 +473,14 @@ bool uwt_server_keys(struct uwt_server *server, const struct uwt_pair *pairs, si
 	return tls_load(server->secure.tls, texts, count, pair, error);
 }
 
-void uwt_server_validity(const struct uwt_server *server, int64_t *from, int64_t *to)
+bool uwt_server_doubts(const struct uwt_server *server, size_t pair, struct uwt_doubts *doubts)
 {
-	*from = server->secure.tls != NULL ? tls_not_before(server->secure.tls) : 0;
-	*to = server->secure.tls != NULL ? tls_not_after(server->secure.tls) : 0;
+	struct tls_doubts found;
+
+	if (server->secure.tls == NULL || !tls_doubts(server->secure.tls, pair, &found))
+		return false;
+	*doubts = (struct uwt_doubts){ found.from, found.to, found.alone };
+	return true;
 }
 
 /* -- listening and accepting ------------------------------------------------------------------ */

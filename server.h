@@ -117,8 +117,14 @@ bool uwt_has_tls(void);
 bool uwt_server_keys(struct uwt_server *server, const struct uwt_pair *pairs, size_t count,
     size_t *pair, char error[static UWT_ERROR_MAX]);
 
-/* From when to when, in s since 1970, all of the certificates are valid; 0 without any. */
-void uwt_server_validity(const struct uwt_server *server, int64_t *from, int64_t *to);
+/* What clients may mind in a pair that is served. */
+struct uwt_doubts {
+	int64_t from, to;       /* when its certificate is valid, s since 1970 */
+	bool alone;             /* it was signed by another, which is not in the chain */
+};
+
+/* Of the pair of that place, from 0. False if there is none. */
+bool uwt_server_doubts(const struct uwt_server *server, size_t pair, struct uwt_doubts *doubts);
 
 /*
  * Listen. An address is an IPv4 or IPv6 address (brackets allowed), `localhost` (127.0.0.1 and

@@ -189,8 +189,8 @@ void site_answer(const struct site *site, const struct http_request *request,
 		explain(answer, 413, false);
 	} else if (request->upgrade && request->method == HTTP_GET) {
 		upgrade(request, door, answer);
-	} else if (door == SITE_FULL) {
-		site_refuse(503, answer);
+	} else if (door == SITE_FULL || door == SITE_CROWDED) {
+		site_refuse(door == SITE_FULL ? 503 : 429, answer);
 	} else if (door == SITE_TLS_ONLY) {
 		redirect(request, answer);
 	} else if (request->websocket_key.text != NULL) {

@@ -315,17 +315,17 @@ int64_t tls_not_after(const struct tls *tls)
 	return first;
 }
 
-int64_t tls_not_before(const struct tls *tls)
+bool tls_doubts(const struct tls *tls, size_t pair, struct tls_doubts *doubts)
 {
 	const struct keys *keys = tls->policy.keys;
-	int64_t last = 0;
-	size_t i;
+	const struct keys_pair *at;
 
-	for (i = 0; keys != NULL && i < keys->count; i++) {
-		if (i == 0 || keys->pairs[i].not_before > last)
-			last = keys->pairs[i].not_before;
-	}
-	return last;
+	if (keys == NULL || pair >= keys->count)
+		return false;
+	at = &keys->pairs[pair];
+	*doubts = (struct tls_doubts){ at->not_before, at->not_after,
+		at->chain_length == 1 && !at->self_issued };
+	return true;
 }
 
 void tls_free(struct tls *tls)

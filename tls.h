@@ -86,10 +86,17 @@ struct tls_session {
 /* Remember a session that a handshake did not make: for trials. False if there is no randomness. */
 bool tls_remember(struct tls *tls, const struct tls_session *session);
 
-/* When the first certificate to end does, and when the last to begin did, in s since 1970; 0
- * without any. */
+/* When the first certificate to end does, in s since 1970; 0 without any. */
 int64_t tls_not_after(const struct tls *tls);
-int64_t tls_not_before(const struct tls *tls);
+
+/* What clients may mind in a pair that is served. */
+struct tls_doubts {
+	int64_t from, to;           /* when its certificate is valid, s since 1970 */
+	bool alone;                 /* it was signed by another, which is not in the chain */
+};
+
+/* Of the pair of that place, from 0. False if there is none. */
+bool tls_doubts(const struct tls *tls, size_t pair, struct tls_doubts *doubts);
 
 /* Free what tls_load took. NULL is allowed. */
 void tls_free(struct tls *tls);

@@ -188,24 +188,44 @@ static bool load_pairs(const struct options *options, struct uwt_server *server,
 		    &pairs[i].certificates_size, error) &&
 		    read_pem(options->keys.items[i], &pairs[i].key, &pairs[i].key_size, error);
 	if (good && !uwt_server_keys(server, pairs, count, &wrong, why)) {
-		snprintf(error, UWT_ERROR_MAX, "%.100s: %.150s",
-		    certificates->items[wrong < count ? wrong : 0], why);
+		wrong = wrong < count ? wrong : 0;
+		snprintf(error, UWT_ERROR_MAX, "%.75s and %.75s: %.90s", certificates->items[wrong],
+		    options->keys.items[wrong], why);
 		good = false;
 	}
 	pairs_free(pairs, count);
 	return good;
 }
 
-/* What a good pair may still have wrong. */
-static void warn_of_dates(const struct options *options, const struct uwt_server *server)
+static void warn_of_date(const char *path, const char *what, int64_t when)
 {
-	int64_t from, to, now = (int64_t)time(NULL);
+	time_t time = (time_t)when;
+	struct tm date;
+	char text[32] = "";
 
-	uwt_server_validity(server, &from, &to);
-	if (options->silent || !options->server.tls || (from <= now && now <= to))
-		return;
-	fprintf(stderr, "uwt: warning: a certificate %s\n", now > to ? "has expired" :
-	    "is not valid yet");
+	if (gmtime_r(&time, &date) != NULL)
+		strftime(text, sizeof text, "%Y-%m-%d", &date);
+	fprintf(stderr, "uwt: warning: %s: the certificate %s %s\n", path, what, text);
+}
+
+/* What good pairs may still have wrong. */
+static void warn_of_doubts(const struct options *options, const struct uwt_server *server)
+{
+	int64_t now = (int64_t)time(NULL);
+	struct uwt_doubts doubts;
+	size_t i;
+
+	for (i = 0; !options->silent && uwt_server_doubts(server, i, &doubts); i++) {
+		const char *path = options->certificates.items[i];
+
+		if (now > doubts.to)
+			warn_of_date(path, "has expired, on", doubts.to);
+		if (now < doubts.from)
+			warn_of_date(path, "is not valid before", doubts.from);
+		if (doubts.alone)
+			fprintf(stderr, "uwt: warning: %s: the certificate of who signed it is "
+			    "missing: clients will want the whole chain\n", path);
+	}
 }
 
 static void warn_of_whole(const struct options *options)
@@ -221,7 +241,7 @@ static void reload_pairs(const struct options *options, struct uwt_server *serve
 	char error[UWT_ERROR_MAX];
 
 	if (load_pairs(options, server, error)) {
-		warn_of_dates(options, server);
+		warn_of_doubts(options, server);
 		if (!options->quiet && !options->silent)
 			output_line(output, "certificates reloaded", "");
 	} else if (!options->silent) {
@@ -251,7 +271,7 @@ static struct uwt_server *start(struct options *options, struct output *output, 
 		uwt_server_free(server);
 		return NULL;
 	}
-	warn_of_dates(options, server);
+	warn_of_doubts(options, server);
 	warn_of_whole(options);
 	if (!uwt_server_listen(server, options->hosts.items, options->hosts.count, options->port,
 	    &port,

@@ -1,344 +1,488 @@
 /*
- * load.c - puts a tracker under load and reads what that costs it.
+ * load.c - puts a tracker under load and reads what that costs it: see usage below, and README.
  *
- *   load [-n peers] [-s swarms] [-r rounds] [-o offers] [-b bytes] [-i] PORT PID
- *
- * Opens `peers` WebSockets to 127.0.0.1:PORT, each announcing one peer in one of `swarms` torrents
- * in turn. With -i that is all: it reports the resident memory of process PID before and after.
- * Otherwise every peer announces `rounds` times more, with `offers` offers of `bytes` bytes of SDP
- * each, and it reports the CPU time that PID took per announce and per message it sent. A round
- * ends when all its replies and relays have come.
- *
- * One line of JSON. Linux only: it reads /proc.
+ * One line of JSON for a run. CPU times are of the process PID, read while nothing is under way
+ * before and after the time measured; latency is from the moment at which an announce should have
+ * been sent to its reply. Linux only.
  */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-#define MESSAGE_MAX 65536
-#define SILENCE_MAX 10000       /* ms without any message: then some were lost */
+#include "crowd.h"
+#include "disturb.h"
+#include "process.h"
 
-/* The frames that come to one peer; only their heads are looked at. */
-struct peer {
-	int fd;
-	uint8_t head[4];        /* of a frame: of a server's, never masked, shorter than 64 KB */
-	unsigned have;          /* bytes of it */
-	uint32_t left;          /* bytes of payload that are still to come */
-};
+#define WINDOW_OPENING 64               /* connections that are made at a time */
+#define SECOND 1000000000u              /* ns */
+#define FIRST_DISTURBER 1000000         /* number of a peer and a swarm */
+#define DISTURB_MAX 30                  /* s that the end of a disturbance may take */
+
+enum mode { MODE_CLOSED, MODE_OPEN, MODE_CHURN, MODE_IDLE };
 
 struct load {
-	unsigned peers, swarms, rounds, offers, bytes;
-	bool idle;
-	unsigned port;
+	enum mode mode;
+	struct crowd_options options;
+	uint16_t port;
 	long pid;
-	struct peer *peer;
-	struct pollfd *polled;
-	uint64_t messages;      /* that came */
-	/* the announce being made, with room for a frame's head before it */
-	char *message;
+	double seconds;                 /* measured */
+	double warm;                    /* before that */
+	unsigned window;                /* closed loop: announces or connections under way */
+	bool gather;                    /* hold the server while a window of announces is sent */
+	unsigned rate;                  /* open loop: announces a second */
+	bool secure;
+	enum wire_resume resume;
+	enum disturbance disturbance;
+	unsigned disturbers;            /* peers in the storm */
+	struct crowd crowd;
+	bool issuing;                   /* what ends is followed by a next one */
+	uint64_t cycles;                /* of churn */
+	struct histogram cycle_times;
 };
 
-static void die(const char *what)
+/* What a part of a run came to. */
+struct result {
+	double seconds;                 /* from its start to the last message */
+	double announces, messages;
+	double cpu;                     /* ns of the server */
+	double p50, p99, p999;          /* us */
+};
+
+static const char usage[] =
+    "usage: load [option ...] PORT PID\n"
+    "  -m closed|open|churn|idle   what to do [closed]\n"
+    "  -n N      peers [1000]\n"
+    "  -s N      swarms [20]\n"
+    "  -z E      their size falls with rank to the power E [all alike]\n"
+    "  -o N      offers in an announce [0]\n"
+    "  -b N      bytes of SDP in an offer [600]\n"
+    "  -a N      percent of offers that are answered [0]\n"
+    "  -t S      seconds that are measured [3]\n"
+    "  -T S      seconds before that [0.5]\n"
+    "  -w N      closed, churn: how many are under way [64]\n"
+    "  -g        closed: stop the process while a window is sent\n"
+    "  -r N      open: announces a second [1000]\n"
+    "  -S        TLS\n"
+    "  -R full|own|shared   TLS sessions that are resumed [own]\n"
+    "  -d storm|deaf|large|fast    open: measure once more while some peers do that\n"
+    "  -D N      peers in the storm [1000]\n";
+
+/* -- measuring --------------------------------------------------------------------------- */
+
+struct mark {
+	uint64_t time, cpu, announces, messages;
+};
+
+static struct mark mark_now(const struct load *load)
 {
-	fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
-	exit(1);
+	const struct crowd *crowd = &load->crowd;
+
+	return (struct mark){ time_now(), process_cpu(load->pid),
+		crowd->announces + crowd->answered, crowd->replies + crowd->relays };
 }
 
-/* -- the process that is measured ----------------------------------------------------- */
-
-/* A line `name: N kB` of /proc/PID/status, in bytes. */
-static double status_bytes(long pid, const char *name)
+static struct result result_since(struct load *load, const struct mark *start, uint64_t end)
 {
-	char path[64], line[256];
-	double bytes = -1;
-	FILE *file;
+	const struct histogram *latency = &load->crowd.latency;
+	struct mark now = mark_now(load);
 
-	snprintf(path, sizeof path, "/proc/%ld/status", pid);
-	file = fopen(path, "r");
-	if (file == NULL)
-		die(path);
-	while (fgets(line, sizeof line, file) != NULL) {
-		if (strncmp(line, name, strlen(name)) == 0 && line[strlen(name)] == ':')
-			bytes = strtod(line + strlen(name) + 1, NULL) * 1024;
-	}
-	fclose(file);
-	return bytes;
+	return (struct result){ .seconds = (double)(end - start->time) / SECOND,
+		.announces = (double)(now.announces - start->announces),
+		.messages = (double)(now.messages - start->messages),
+		.cpu = (double)(now.cpu - start->cpu), .p50 = histogram_at(latency, 0.5) / 1e3,
+		.p99 = histogram_at(latency, 0.99) / 1e3,
+		.p999 = histogram_at(latency, 0.999) / 1e3 };
 }
 
-/* Microseconds of CPU that the process's threads have taken. */
-static double cpu_time(long pid)
+static double per(double what, double count)
 {
-	char path[64], line[1024], *after;
-	unsigned long user = 0, kernel = 0;
-	FILE *file;
-
-	snprintf(path, sizeof path, "/proc/%ld/stat", pid);
-	file = fopen(path, "r");
-	if (file == NULL || fgets(line, sizeof line, file) == NULL)
-		die(path);
-	fclose(file);
-	after = strrchr(line, ')');
-	if (after == NULL || sscanf(after + 1,
-	    " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-	    &user, &kernel) != 2)
-		die(path);
-	return (double)(user + kernel) * 1e6 / (double)sysconf(_SC_CLK_TCK);
+	return count > 0 ? what / count : 0;
 }
 
-static double wall_time(void)
+static void print_setting(const struct load *load)
 {
-	struct timespec time;
+	static const char *const modes[] = { [MODE_CLOSED] = "closed", [MODE_OPEN] = "open",
+		[MODE_CHURN] = "churn", [MODE_IDLE] = "idle" };
+	const struct crowd_options *options = &load->options;
 
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec * 1e6 + (double)time.tv_nsec / 1e3;
+	printf("{\"mode\":\"%s\",\"tls\":%s,\"peers\":%u,\"swarms\":%u,\"zipf\":%g,\"offers\":%u,"
+	    "\"bytes\":%u,\"answers\":%u", modes[load->mode], load->secure ? "true" : "false",
+	    options->peers, options->swarms, options->zipf, options->offers, options->bytes,
+	    options->answers);
 }
 
-/* -- peers ------------------------------------------------------------------------------ */
-
-static void send_all(int fd, const char *data, size_t length)
+static void print_latency(const struct result *result, const char *suffix)
 {
-	while (length > 0) {
-		ssize_t sent = send(fd, data, length, MSG_NOSIGNAL);
-
-		if (sent < 0 && errno != EINTR)
-			die("send");
-		if (sent > 0) {
-			data += sent;
-			length -= (size_t)sent;
-		}
-	}
+	printf(",\"p50_us%s\":%.0f,\"p99_us%s\":%.0f,\"p999_us%s\":%.0f", suffix, result->p50,
+	    suffix, result->p99, suffix, result->p999);
 }
 
-static void peer_open(struct load *load, struct peer *peer)
+static void print_result(const struct load *load, const struct result *result)
 {
-	static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
-	    "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-	    "Sec-WebSocket-Version: 13\r\n\r\n";
-	struct sockaddr_in address = { .sin_family = AF_INET };
-	char answer[1024];
-	size_t have = 0;
-	int on = 1;
+	struct process_memory memory = process_memory(load->pid);
 
-	address.sin_port = htons((uint16_t)load->port);
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	*peer = (struct peer){ .fd = socket(AF_INET, SOCK_STREAM, 0) };
-	if (peer->fd < 0 || connect(peer->fd, (struct sockaddr *)&address, sizeof address) != 0)
-		die("connect");
-	setsockopt(peer->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	send_all(peer->fd, request, sizeof request - 1);
-	/* The server says nothing more before it is asked, so nothing after the head is lost. */
-	while (have < 4 || memcmp(answer + have - 4, "\r\n\r\n", 4) != 0) {
-		ssize_t got = recv(peer->fd, answer + have, sizeof answer - have, 0);
-
-		if (got <= 0)
-			die("handshake");
-		have += (size_t)got;
-	}
-	if (strncmp(answer, "HTTP/1.1 101", 12) != 0)
-		die("handshake refused");
+	printf(",\"seconds\":%.2f,\"announces\":%.0f,\"messages\":%.0f,\"skipped\":%llu,"
+	    "\"announces_per_s\":%.0f,\"messages_per_s\":%.0f,\"cpu_us_per_announce\":%.3f,"
+	    "\"cpu_us_per_message\":%.3f,\"cpu_share\":%.3f", result->seconds, result->announces,
+	    result->messages, (unsigned long long)load->crowd.skipped,
+	    per(result->announces, result->seconds), per(result->messages, result->seconds),
+	    per(result->cpu, result->announces) / 1e3, per(result->cpu, result->messages) / 1e3,
+	    per(result->cpu / SECOND, result->seconds));
+	print_latency(result, "");
+	printf(",\"rss_anonymous\":%.0f,\"rss_file\":%.0f", memory.anonymous, memory.file);
 }
 
-/* Count the frames that end within these bytes. */
-static unsigned peer_frames(struct peer *peer, const uint8_t *data, size_t length)
+/* -- closed loop ------------------------------------------------------------------------- */
+
+static void follow(struct crowd *crowd, struct peer *peer)
 {
-	unsigned frames = 0;
+	const struct load *load = crowd->context;
 
-	while (length > 0) {
-		if (peer->left > 0) {
-			uint32_t part = length < peer->left ? (uint32_t)length : peer->left;
-
-			peer->left -= part;
-			data += part;
-			length -= part;
-			frames += peer->left == 0;
-			continue;
-		}
-		peer->head[peer->have++] = *data++;
-		length--;
-		if (peer->have >= 2 && peer->head[1] < 126) {
-			peer->left = peer->head[1];
-			peer->have = 0;
-			frames += peer->left == 0;
-		} else if (peer->have == 4) {
-			peer->left = (uint32_t)peer->head[2] << 8 | peer->head[3];
-			peer->have = 0;
-		}
-	}
-	return frames;
+	(void)peer;
+	if (load->issuing)
+		crowd_announce_next(crowd, time_now());
 }
 
-static void announce(struct load *load, unsigned number, unsigned offers)
+/* A window of announces reaches the server at once, however slow this process is. */
+static void gathered(struct load *load)
 {
-	char *text = load->message + 16;
-	size_t length, head;
+	struct crowd *crowd = &load->crowd;
+	uint64_t all = crowd->replies + load->window;
 	unsigned i;
 
-	length = (size_t)snprintf(text, MESSAGE_MAX,
-	    "{\"numwant\":%u,\"uploaded\":0,\"downloaded\":0,"
-	    "\"left\":1000,\"action\":\"announce\",\"info_hash\":\"swarm%015u\","
-	    "\"peer_id\":\"-WW0102-%012u\"", offers, number % load->swarms, number);
-	for (i = 0; i < offers; i++) {
-		length += (size_t)snprintf(text + length, MESSAGE_MAX - length,
-		    "%s{\"offer\":{\"type\":\"offer\",\"sdp\":\"", i == 0 ? ",\"offers\":[" : ",");
-		memset(text + length, 'x', load->bytes);
-		length += load->bytes;
-		length += (size_t)snprintf(text + length, MESSAGE_MAX - length,
-		    "\"},\"offer_id\":\"%020u\"}", i);
+	if (kill((pid_t)load->pid, SIGSTOP) != 0) {
+		perror("load: kill");
+		exit(1);
 	}
-	length += (size_t)snprintf(text + length, MESSAGE_MAX - length, offers > 0 ? "]}" : "}");
-	/* Masked with zeros: the server has to unmask all the same. */
-	head = length < 126 ? 6 : 8;
-	memset(text - head, 0, head);
-	text[-(ptrdiff_t)head] = (char)0x81;
-	if (length < 126) {
-		text[-5] = (char)(0x80 | length);
-	} else {
-		text[-7] = (char)0xfe;
-		text[-6] = (char)(length >> 8);
-		text[-5] = (char)length;
-	}
-	send_all(load->peer[number].fd, text - head, length + head);
+	for (i = 0; i < load->window; i++)
+		crowd_announce_next(crowd, time_now());
+	kill((pid_t)load->pid, SIGCONT);
+	/* Without sleep: to wake this process would be the server's work, which it does not have
+	 * with peers that are elsewhere. */
+	while (crowd->replies < all)
+		wires_poll(&crowd->wires, 0);
 }
 
-/* Read what comes, until so many messages have come in all. */
-static void await(struct load *load, uint64_t messages)
+static void gathered_loop(struct load *load, uint64_t end)
 {
-	static uint8_t data[262144];
-	unsigned i;
-
-	while (load->messages < messages) {
-		if (poll(load->polled, load->peers, SILENCE_MAX) <= 0) {
-			fprintf(stderr, "load: %llu of %llu messages came\n",
-			    (unsigned long long)load->messages, (unsigned long long)messages);
-			exit(1);
-		}
-		for (i = 0; i < load->peers; i++) {
-			ssize_t got;
-
-			if (load->polled[i].revents == 0)
-				continue;
-			got = recv(load->peer[i].fd, data, sizeof data, MSG_DONTWAIT);
-			if (got <= 0)
-				die("recv");
-			load->messages += peer_frames(&load->peer[i], data, (size_t)got);
-		}
-	}
+	while (time_now() < end)
+		gathered(load);
 }
 
-/* -- runs ------------------------------------------------------------------------------- */
-
-static void come(struct load *load)
+/* Returns when the last announce was sent. */
+static uint64_t closed_loop(struct load *load, double seconds)
 {
+	uint64_t end = time_now() + (uint64_t)(seconds * SECOND);
 	unsigned i;
 
-	for (i = 0; i < load->peers; i++) {
-		peer_open(load, &load->peer[i]);
-		load->polled[i] = (struct pollfd){ .fd = load->peer[i].fd, .events = POLLIN };
-		announce(load, i, 0);
+	if (load->gather) {
+		gathered_loop(load, end);
+		crowd_drain(&load->crowd);
+		return time_now();
 	}
-	await(load, load->peers);
+	load->issuing = true;
+	for (i = 0; i < load->window; i++)
+		crowd_announce_next(&load->crowd, time_now());
+	wires_wake(&load->crowd.wires, end);
+	while (time_now() < end)
+		wires_poll(&load->crowd.wires, -1);
+	load->issuing = false;
+	end = time_now();
+	crowd_drain(&load->crowd);
+	return end;
+}
+
+/* -- open loop --------------------------------------------------------------------------- */
+
+/* Time is up, and with it the disturbance, if there is one: it may end later. */
+static bool is_over(struct disturb_shared *shared, uint64_t end)
+{
+	if (time_now() < end)
+		return false;
+	if (shared == NULL)
+		return true;
+	atomic_store(&shared->go, false);
+	return atomic_load(&shared->done) || time_now() > end + DISTURB_MAX * (uint64_t)SECOND;
+}
+
+static uint64_t open_loop(struct load *load, double seconds, struct disturb_shared *shared)
+{
+	uint64_t next = time_now(), end = next + (uint64_t)(seconds * SECOND);
+	uint64_t gap = SECOND / load->rate;
+
+	while (!is_over(shared, end)) {
+		for (; next <= time_now(); next += gap)
+			crowd_announce_next(&load->crowd, next);
+		wires_wake(&load->crowd.wires, next);
+		wires_poll(&load->crowd.wires, -1);
+	}
+	end = time_now();
+	crowd_drain(&load->crowd);
+	return end;
+}
+
+/* -- churn ------------------------------------------------------------------------------- */
+
+/* A peer has its reply: it goes, and comes again as another. */
+static void churn_next(struct crowd *crowd, struct peer *peer)
+{
+	struct load *load = crowd->context;
+
+	load->cycles++;
+	wire_close(&peer->wire);
+	if (load->issuing)
+		crowd_reconnect(crowd, peer);
+}
+
+static uint64_t churn_loop(struct load *load, double seconds)
+{
+	uint64_t end = time_now() + (uint64_t)(seconds * SECOND);
+	unsigned i;
+
+	load->issuing = true;
+	for (i = 0; i < load->window; i++)
+		crowd_reconnect(&load->crowd, &load->crowd.peers[i]);
+	wires_wake(&load->crowd.wires, end);
+	while (time_now() < end)
+		wires_poll(&load->crowd.wires, -1);
+	load->issuing = false;
+	end = time_now();
+	crowd_drain(&load->crowd);
+	return end;
+}
+
+/* -- runs -------------------------------------------------------------------------------- */
+
+static uint64_t loop(struct load *load, double seconds)
+{
+	switch (load->mode) {
+	case MODE_CLOSED: return closed_loop(load, seconds);
+	case MODE_OPEN: return open_loop(load, seconds, NULL);
+	case MODE_CHURN: return churn_loop(load, seconds);
+	case MODE_IDLE: break;
+	}
+	return time_now();
+}
+
+static struct mark measure_begin(struct load *load)
+{
+	histogram_clear(&load->crowd.latency);
+	load->crowd.skipped = 0;
+	load->cycles = 0;
+	return mark_now(load);
 }
 
 static void run_idle(struct load *load)
 {
-	double before = status_bytes(load->pid, "VmRSS"),
-	    anonymous = status_bytes(load->pid, "RssAnon");
+	struct process_memory before = process_memory(load->pid), after;
+	double peers = load->options.peers;
+	uint64_t start = time_now();
 
-	come(load);
-	printf("{\"peers\":%u,\"swarms\":%u,\"rss_start\":%.0f,\"anonymous_start\":%.0f,"
-	    "\"rss_per_peer\":%.1f,\"anonymous_per_peer\":%.1f}\n", load->peers, load->swarms,
-	    before,
-	    anonymous, (status_bytes(load->pid, "VmRSS") - before) / load->peers,
-	    (status_bytes(load->pid, "RssAnon") - anonymous) / load->peers);
+	crowd_come(&load->crowd, load->window);
+	after = process_memory(load->pid);
+	print_setting(load);
+	printf(",\"seconds\":%.2f,\"rss_start\":%.0f,\"anonymous_start\":%.0f,"
+	    "\"anonymous_per_peer\":%.1f,\"rss_per_peer\":%.1f}\n",
+	    (double)(time_now() - start) / SECOND, before.anonymous + before.file,
+	    before.anonymous, (after.anonymous - before.anonymous) / peers,
+	    (after.anonymous + after.file - before.anonymous - before.file) / peers);
 }
 
-static void run_rounds(struct load *load)
+/* before: ns of CPU a second without storm. */
+static void print_storm(const struct result *result, const struct disturb_shared *shared,
+    double before)
 {
-	unsigned size = load->peers / load->swarms, i, round;
-	unsigned relays = load->offers < size - 1 ? load->offers : size - 1;
-	double announces = (double)load->peers * load->rounds, cpu, wall;
-	uint64_t expected;
+	double connections = (double)atomic_load(&shared->count);
+	double time = (double)atomic_load(&shared->time);
 
-	come(load);
-	expected = load->messages;
-	cpu = cpu_time(load->pid);
-	wall = wall_time();
-	for (round = 0; round < load->rounds; round++) {
-		for (i = 0; i < load->peers; i++)
-			announce(load, i, load->offers);
-		expected += (uint64_t)load->peers * (1 + relays);
-		await(load, expected);
+	printf(",\"storms\":%llu,\"storm_seconds\":%.3f,\"resumed\":%llu,\"connects_per_s\":%.0f,"
+	    "\"cpu_us_per_connect\":%.1f", atomic_load(&shared->storms),
+	    per(time / SECOND, (double)atomic_load(&shared->storms)),
+	    atomic_load(&shared->resumed), per(connections * SECOND, time),
+	    per(result->cpu - before * result->seconds, connections) / 1e3);
+}
+
+/* Measure again, while others disturb. */
+static void run_disturbed(struct load *load, struct disturb_shared *shared,
+    const struct result *before)
+{
+	struct mark start = measure_begin(load);
+	struct result result;
+
+	atomic_store(&shared->go, true);
+	result = result_since(load, &start, open_loop(load, load->seconds, shared));
+	print_latency(&result, "_disturbed");
+	printf(",\"p99_times\":%.2f,\"cpu_share_disturbed\":%.3f,\"skipped_disturbed\":%llu,"
+	    "\"disturbances\":%llu,\"disturbers_ended\":%llu", per(result.p99, before->p99),
+	    per(result.cpu / SECOND, result.seconds), (unsigned long long)load->crowd.skipped,
+	    atomic_load(&shared->count), atomic_load(&shared->ended));
+	if (load->disturbance == DISTURB_STORM)
+		print_storm(&result, shared, per(before->cpu, before->seconds));
+}
+
+/* Those that storm have swarms of their own, so that nothing is relayed to them. */
+static struct disturb_shared *run_disturbers(const struct load *load)
+{
+	struct disturb_plan plan = { .kind = load->disturbance, .port = load->port,
+		.secure = load->secure, .resume = load->resume, .crowd = load->options };
+	struct disturb_shared *shared;
+
+	if (load->disturbance == DISTURB_NOT)
+		return NULL;
+	plan.crowd.first = FIRST_DISTURBER;
+	plan.crowd.offers = 0;
+	plan.crowd.zipf = 0;
+	plan.crowd.peers = 1;
+	if (load->disturbance == DISTURB_STORM) {
+		plan.crowd.peers = load->disturbers;
+		plan.crowd.first_swarm = FIRST_DISTURBER;
 	}
-	cpu = cpu_time(load->pid) - cpu;
-	wall = wall_time() - wall;
-	printf("{\"peers\":%u,\"swarms\":%u,\"offers\":%u,\"bytes\":%u,\"announces\":%.0f,"
-	    "\"cpu_us_per_announce\":%.2f,\"cpu_us_per_message\":%.2f,\"announces_per_s\":%.0f}\n",
-	    load->peers, load->swarms, load->offers, load->bytes, announces, cpu / announces,
-	    cpu / (announces * (1 + relays)), announces / wall * 1e6);
+	shared = disturb_start(&plan);
+	while (!atomic_load(&shared->ready))
+		usleep(10000);
+	return shared;
+}
+
+static void run(struct load *load)
+{
+	struct disturb_shared *shared = run_disturbers(load);
+	struct mark start;
+	struct result result;
+	uint64_t resumed;
+
+	if (load->mode != MODE_CHURN)
+		crowd_come(&load->crowd, WINDOW_OPENING);
+	loop(load, load->warm);
+	start = measure_begin(load);
+	resumed = load->crowd.resumed;
+	result = result_since(load, &start, loop(load, load->seconds));
+	print_setting(load);
+	print_result(load, &result);
+	if (load->mode == MODE_CHURN)
+		printf(",\"connects_per_s\":%.0f,\"cpu_us_per_connect\":%.2f,\"resumed\":%llu",
+		    per((double)load->cycles, result.seconds),
+		    per(result.cpu, (double)load->cycles) / 1e3,
+		    (unsigned long long)(load->crowd.resumed - resumed));
+	if (shared != NULL)
+		run_disturbed(load, shared, &result);
+	printf("}\n");
+}
+
+/* -- options ----------------------------------------------------------------------------- */
+
+/* Which of the words, separated by spaces, is it? -1 if none. */
+static int word_of(const char *word, const char *const *words, int count)
+{
+	int i;
+
+	for (i = 0; i < count; i++) {
+		if (strcmp(word, words[i]) == 0)
+			return i;
+	}
+	return -1;
+}
+
+static bool read_words(struct load *load, int letter, const char *value)
+{
+	static const char *const modes[] = { "closed", "open", "churn", "idle" };
+	static const char *const resumes[] = { "full", "own", "shared" };
+	static const char *const disturbances[] = { "none", "storm", "deaf", "large", "fast" };
+	int at = letter == 'm' ? word_of(value, modes, 4) : letter == 'R' ?
+	    word_of(value, resumes, 3) : word_of(value, disturbances, 5);
+
+	if (at < 0)
+		return false;
+	switch (letter) {
+	case 'm': load->mode = (enum mode)at; break;
+	case 'R': load->resume = (enum wire_resume)at; break;
+	default: load->disturbance = (enum disturbance)at; break;
+	}
+	return true;
+}
+
+static bool read_option(struct load *load, int letter, const char *value)
+{
+	unsigned number = value != NULL ? (unsigned)strtoul(value, NULL, 10) : 0;
+
+	switch (letter) {
+	case 'n': load->options.peers = number; break;
+	case 's': load->options.swarms = number; break;
+	case 'z': load->options.zipf = strtod(value, NULL); break;
+	case 'o': load->options.offers = number; break;
+	case 'b': load->options.bytes = number; break;
+	case 'a': load->options.answers = number; break;
+	case 't': load->seconds = strtod(value, NULL); break;
+	case 'T': load->warm = strtod(value, NULL); break;
+	case 'w': load->window = number; break;
+	case 'r': load->rate = number; break;
+	case 'g': load->gather = true; break;
+	case 'S': load->secure = true; break;
+	case 'D': load->disturbers = number; break;
+	case 'm':
+	case 'R':
+	case 'd': return read_words(load, letter, value);
+	default: return false;
+	}
+	return true;
 }
 
 static bool read_options(struct load *load, int argc, char **argv)
 {
+	const struct crowd_options *options = &load->options;
 	int letter;
 
-	while ((letter = getopt(argc, argv, "n:s:r:o:b:i")) != -1) {
-		unsigned value = optarg != NULL ? (unsigned)strtoul(optarg, NULL, 10) : 0;
-
-		switch (letter) {
-		case 'n': load->peers = value; break;
-		case 's': load->swarms = value; break;
-		case 'r': load->rounds = value; break;
-		case 'o': load->offers = value; break;
-		case 'b': load->bytes = value; break;
-		case 'i': load->idle = true; break;
-		default: return false;
-		}
+	while ((letter = getopt(argc, argv, "m:n:s:z:o:b:a:t:T:w:gr:SR:d:D:")) != -1) {
+		if (!read_option(load, letter, optarg))
+			return false;
 	}
 	if (argc - optind != 2)
 		return false;
-	load->port = (unsigned)strtoul(argv[optind], NULL, 10);
+	load->port = (uint16_t)strtoul(argv[optind], NULL, 10);
 	load->pid = strtol(argv[optind + 1], NULL, 10);
-	return load->swarms > 0 && load->peers % load->swarms == 0 &&
-	    load->peers / load->swarms > 1 &&
-	    (size_t)load->offers * (load->bytes + 80) < MESSAGE_MAX - 512;
+	return options->swarms > 0 && options->peers >= options->swarms && load->window > 0 &&
+	    load->window <= options->peers && load->rate > 0 &&
+	    options->bytes >= CROWD_BYTES_MIN &&
+	    (load->disturbance == DISTURB_NOT || load->mode == MODE_OPEN);
 }
 
-int main(int argc, char **argv)
+/* A descriptor for each peer. */
+static void raise_limit(void)
 {
-	struct load load = { .peers = 1000, .swarms = 20, .rounds = 20, .bytes = 600 };
 	struct rlimit files;
 
-	if (!read_options(&load, argc, argv)) {
-		fprintf(stderr,
-		    "usage: load [-n peers] [-s swarms] [-r rounds] [-o offers] [-b bytes] [-i] "
-		    "PORT PID\n");
-		return 2;
-	}
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
-	load.peer = calloc(load.peers, sizeof *load.peer);
-	load.polled = calloc(load.peers, sizeof *load.polled);
-	load.message = malloc(MESSAGE_MAX + 16);
-	if (load.peer == NULL || load.polled == NULL || load.message == NULL)
-		die("memory");
-	if (load.idle)
+}
+
+int main(int argc, char **argv)
+{
+	static struct load load = { .options = { .peers = 1000, .swarms = 20, .bytes = 600 },
+		.seconds = 3, .warm = 0.5, .window = 64, .rate = 1000, .resume = WIRE_OWN,
+		.disturbers = 1000 };
+	struct crowd *crowd = &load.crowd;
+
+	if (!read_options(&load, argc, argv)) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	raise_limit();
+	wires_init(&crowd->wires, load.port);
+	crowd->wires.secure = load.secure;
+	crowd->wires.resume = load.resume;
+	crowd_init(crowd, &load.options);
+	crowd->context = &load;
+	crowd->replied = load.mode == MODE_CHURN ? churn_next :
+	    load.mode == MODE_CLOSED ? follow : NULL;
+	if (load.mode == MODE_IDLE)
 		run_idle(&load);
 	else
-		run_rounds(&load);
+		run(&load);
 	return 0;
 }

@@ -19,8 +19,8 @@
 
 #define DAMAGED_CERTIFICATE "a certificate is damaged"
 #define DAMAGED_KEY "the private key is damaged"
-#define NO_CERTIFICATE "there is no certificate"
-#define NO_KEY "there is no private key"
+#define NO_CERTIFICATE "there is no certificate in PEM"
+#define NO_KEY "there is no private key in PEM"
 #define MISFIT "the private key does not fit the certificate"
 #define WRONG_KEY "the private key is neither RSA nor EC on P-256, P-384 or P-521"
 #define WRONG_CERTIFICATE "the certificate's key is neither RSA nor EC on P-256, P-384 or P-521"
