@@ -193,9 +193,9 @@ static bool der_read_any(struct der *der, uint8_t *tag, struct der *contents)
 	return der_read(der, *tag, contents);
 }
 
-static bool der_is(const struct der *der, const uint8_t oid[static 3])
+static bool der_is(const struct der *der, const void *oid, size_t size)
 {
-	return der->left == 3 && memcmp(der->at, oid, 3) == 0;
+	return der->left == size && memcmp(der->at, oid, size) == 0;
 }
 
 /* Certificates (RFC 5280, section 4.1) */
@@ -204,6 +204,7 @@ struct certificate {
 	struct der issuer;
 	struct der validity;
 	struct der subject;
+	struct der public_key;
 	struct der extensions;
 };
 
@@ -233,7 +234,7 @@ static bool certificate_open(struct certificate *certificate, const uint8_t *byt
 	    der_read(&signed_part, DER_SEQUENCE, &certificate->issuer) &&
 	    der_read(&signed_part, DER_SEQUENCE, &certificate->validity) &&
 	    der_read(&signed_part, DER_SEQUENCE, &certificate->subject) &&
-	    der_skip(&signed_part, DER_SEQUENCE) &&             /* subjectPublicKeyInfo */
+	    der_read(&signed_part, DER_SEQUENCE, &certificate->public_key) &&
 	    extensions_open(&signed_part, &certificate->extensions) &&
 	    der_skip(&whole, DER_SEQUENCE) && der_skip(&whole, DER_BITS) && whole.left == 0;
 }
@@ -348,7 +349,7 @@ static const char *extensions_read(struct keys_pair *pair, struct der extensions
 		(void)der_skip(&extension, DER_BOOLEAN);        /* critical */
 		if (!der_read(&extension, DER_OCTETS, &value) || extension.left > 0)
 			return certificate_damaged;
-		if (der_is(&oid, subject_alternative))
+		if (der_is(&oid, subject_alternative, sizeof subject_alternative))
 			fault = alternatives_read(pair, value);
 	}
 	return fault;
@@ -369,7 +370,7 @@ static const char *subject_read(struct keys_pair *pair, struct der subject)
 			    !der_read(&attribute, DER_OID, &oid) ||
 			    !der_read_any(&attribute, &tag, &value) || attribute.left > 0)
 				return certificate_damaged;
-			if (der_is(&oid, common_name))
+			if (der_is(&oid, common_name, sizeof common_name))
 				name = value;
 		}
 	}
@@ -562,19 +563,60 @@ static bool key_fits(const struct keys_pair *pair, const br_x509_pkey *public)
 	    &public->key.rsa, found) == 1 && memcmp(found, hash, sizeof hash) == 0;
 }
 
+/* A curve's number by its object identifier (RFC 5480, section 2.1.1.1); 0: another. */
+static int curve_find(const struct der *oid)
+{
+	if (der_is(oid, "\x2a\x86\x48\xce\x3d\x03\x01\x07", 8))
+		return BR_EC_secp256r1;
+	if (der_is(oid, "\x2b\x81\x04\x00\x22", 5))
+		return BR_EC_secp384r1;
+	return der_is(oid, "\x2b\x81\x04\x00\x23", 5) ? BR_EC_secp521r1 : 0;
+}
+
+static unsigned char *der_bytes(const struct der *der)
+{
+	return (unsigned char *)(uintptr_t)der->at;     /* BearSSL has no const there */
+}
+
+/* A subjectPublicKeyInfo (RFC 5280, section 4.1.2.7; RFC 3279, section 2.3). False if it is damaged;
+ * key_type is 0 if it is of another kind. */
+static bool public_read(struct der info, br_x509_pkey *public)
+{
+	struct der algorithm, oid, bits, curve, numbers, n, e;
+
+	public->key_type = 0;
+	if (!der_read(&info, DER_SEQUENCE, &algorithm) || !der_read(&algorithm, DER_OID, &oid) ||
+	    !der_read(&info, DER_BITS, &bits) || bits.left == 0 || bits.at[0] != 0)
+		return false;
+	bits.at++;
+	bits.left--;
+	if (der_is(&oid, "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01", 9)) {
+		if (!der_read(&bits, DER_SEQUENCE, &numbers) ||
+		    !der_read(&numbers, DER_INTEGER, &n) || !der_read(&numbers, DER_INTEGER, &e))
+			return false;
+		public->key_type = BR_KEYTYPE_RSA;
+		public->key.rsa = (br_rsa_public_key){ der_bytes(&n), n.left, der_bytes(&e),
+			e.left };
+	} else if (der_is(&oid, "\x2a\x86\x48\xce\x3d\x02\x01", 7) &&
+	    der_read(&algorithm, DER_OID, &curve) && curve_find(&curve) != 0) {
+		public->key_type = BR_KEYTYPE_EC;
+		public->key.ec = (br_ec_public_key){ curve_find(&curve), der_bytes(&bits),
+			bits.left };
+	}
+	return true;
+}
+
 static const char *pair_check(const struct keys_pair *pair)
 {
-	br_x509_decoder_context decoder;
-	const br_x509_pkey *public;
+	struct certificate certificate;
+	br_x509_pkey public;
 
-	br_x509_decoder_init(&decoder, NULL, NULL);
-	br_x509_decoder_push(&decoder, pair->chain[0].data, pair->chain[0].data_len);
-	if (br_x509_decoder_last_error(&decoder) == BR_ERR_X509_UNSUPPORTED)
-		return "the certificate's key is neither RSA nor EC on P-256, P-384 or P-521";
-	public = br_x509_decoder_get_pkey(&decoder);
-	if (public == NULL)
+	if (!certificate_open(&certificate, pair->chain[0].data, pair->chain[0].data_len) ||
+	    !public_read(certificate.public_key, &public))
 		return certificate_damaged;
-	return key_fits(pair, public) ? NULL : "the private key does not fit the certificate";
+	if (public.key_type == 0)
+		return "the certificate's key is neither RSA nor EC on P-256, P-384 or P-521";
+	return key_fits(pair, &public) ? NULL : "the private key does not fit the certificate";
 }
 
 static const char *pair_load(struct keys_pair *pair, const struct tls_text *text)
@@ -686,14 +728,12 @@ struct hash {
 static const struct hash *hash_find(unsigned id)
 {
 	static const struct hash hashes[] = {
-		{ &br_sha1_vtable, br_sha1_SIZE, BR_HASH_OID_SHA1 },
-		{ &br_sha224_vtable, br_sha224_SIZE, BR_HASH_OID_SHA224 },
 		{ &br_sha256_vtable, br_sha256_SIZE, BR_HASH_OID_SHA256 },
 		{ &br_sha384_vtable, br_sha384_SIZE, BR_HASH_OID_SHA384 },
 		{ &br_sha512_vtable, br_sha512_SIZE, BR_HASH_OID_SHA512 }
 	};
 
-	return id < br_sha1_ID || id > br_sha512_ID ? NULL : &hashes[id - br_sha1_ID];
+	return id < br_sha256_ID || id > br_sha512_ID ? NULL : &hashes[id - br_sha256_ID];
 }
 
 size_t keys_sign(const struct keys_pair *pair, unsigned hash_id, const uint8_t *hash,

@@ -63,7 +63,7 @@ const struct keys_pair *keys_choose(const struct keys *keys, const char *name, u
 
 /*
  * Sign a hash value with a pair's key, for TLS 1.2 (RSA: PKCS#1 v1.5; ECDSA: ASN.1). hash_id is
- * br_sha1_ID to br_sha512_ID. Returns the signature's size, 0 if it cannot be made or does not fit.
+ * br_sha256_ID to br_sha512_ID. Returns the signature's size, 0 if it cannot be made or does not fit.
  * Constant time as BearSSL's.
  */
 size_t keys_sign(const struct keys_pair *pair, unsigned hash_id, const uint8_t *hash,

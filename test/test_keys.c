@@ -248,8 +248,6 @@ static const struct hash {
 	size_t size;
 	const char *oid;
 } hashes[] = {
-	{ br_sha1_ID, 20, (const char *)BR_HASH_OID_SHA1 },
-	{ br_sha224_ID, 28, (const char *)BR_HASH_OID_SHA224 },
 	{ br_sha256_ID, 32, (const char *)BR_HASH_OID_SHA256 },
 	{ br_sha384_ID, 48, (const char *)BR_HASH_OID_SHA384 },
 	{ br_sha512_ID, 64, (const char *)BR_HASH_OID_SHA512 }
@@ -285,6 +283,7 @@ static void sign_with_limits(const struct keys_pair *pair)
 	CHECK(exact[0] == 0);
 	guard_free(exact, size);
 	CHECK(keys_sign(pair, br_sha256_ID, hash, 32, NULL, 0) == 0);
+	CHECK(keys_sign(pair, br_sha1_ID, hash, 20, signature, sizeof signature) == 0);
 	CHECK(keys_sign(pair, br_md5sha1_ID, hash, 36, signature, sizeof signature) == 0);
 	CHECK(keys_sign(pair, br_md5_ID, hash, br_md5_SIZE, signature, sizeof signature) == 0);
 	CHECK(keys_sign(pair, br_sha512_ID + 1, hash, 64, signature, sizeof signature) == 0);
