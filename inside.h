@@ -87,7 +87,7 @@ struct uwt_server {
 	struct conn_list youngs[YOUNGS];
 	struct conn_list holds[HOLDS + 1];
 	uint32_t refused;               /* connections with CONN_FULL */
-	uint32_t dirty;                 /* first of those with output to send this turn */
+	uint32_t dirty, dirty_last;     /* those with output to send this turn, as they came */
 
 	struct buf_pool *pool;
 	struct tracker *tracker;

@@ -45,10 +45,13 @@ static bool is_hex(uint8_t c)
 	return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
 }
 
+/* These see every byte, and optimisation for size would leave them functions. */
+#define INLINE inline __attribute__((always_inline))
+
 #define ONES UINT64_C(0x0101010101010101)
 
 /* The next 8 bytes, the first lowest: one load, on most machines. */
-static uint64_t word_load(const uint8_t *at)
+static INLINE uint64_t word_load(const uint8_t *at)
 {
 	return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16
 	    | (uint64_t)at[3] << 24 | (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40
@@ -58,7 +61,7 @@ static uint64_t word_load(const uint8_t *at)
 /* Of such a word, mark with 0x80 the first (here the lowest) that is a quote, a backslash or
  * below 0x20. 0 if there is none. Above the first mark there may be false ones, made by the borrows
  * of the subtractions; a byte that gets no mark borrows nothing. */
-static uint64_t word_stops(uint64_t word)
+static INLINE uint64_t word_stops(uint64_t word)
 {
 	uint64_t low = (word ^ (ONES * 2)) - ONES * 0x21; /* `"` becomes 0x20, 0x20 becomes `"` */
 	uint64_t backslash = (word ^ (ONES * '\\')) - ONES;

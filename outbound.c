@@ -139,8 +139,12 @@ void conn_dirty(struct uwt_server *server, uint32_t number)
 	if (conn->flags & CONN_DIRTY)
 		return;
 	conn->flags |= CONN_DIRTY;
-	conn->next_dirty = server->dirty;
-	server->dirty = number;
+	conn->next_dirty = 0;
+	if (server->dirty != 0)
+		server->conns.at[server->dirty_last].next_dirty = number;
+	else
+		server->dirty = number;
+	server->dirty_last = number;
 }
 
 void conn_pause(struct uwt_server *server, uint32_t number)

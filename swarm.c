@@ -267,6 +267,19 @@ uint32_t swarm_member(const struct swarm *swarm, uint32_t torrent, uint32_t peer
 	return at;
 }
 
+uint32_t swarm_recent(const struct swarm *swarm, uint32_t link,
+    const uint8_t info_hash[static SWARM_ID_SIZE], const uint8_t peer_id[static SWARM_ID_SIZE])
+{
+	uint32_t at = swarm->link[link].first;
+	const struct member *member = &swarm->member[at];
+
+	if (at == 0 || memcmp(swarm->torrent[member->torrent].info_hash, info_hash,
+	    SWARM_ID_SIZE) != 0 || memcmp(swarm->peer[member->peer].id, peer_id,
+	    SWARM_ID_SIZE) != 0)
+		return 0;
+	return at;
+}
+
 uint32_t swarm_oldest(const struct swarm *swarm)
 {
 	return swarm->oldest;

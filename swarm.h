@@ -87,6 +87,10 @@ uint32_t swarm_same(const struct swarm *swarm, uint32_t torrent, uint32_t peer, 
 /* The one of them that belongs to a link, or 0. */
 uint32_t swarm_member(const struct swarm *swarm, uint32_t torrent, uint32_t peer, uint32_t link);
 
+/* A link's newest membership, if it is of this torrent and peer, else 0: found without a table. */
+uint32_t swarm_recent(const struct swarm *swarm, uint32_t link,
+    const uint8_t info_hash[static SWARM_ID_SIZE], const uint8_t peer_id[static SWARM_ID_SIZE]);
+
 /*
  * Make a membership, a leecher. There must be none of the same three. `client` is what to count the
  * peer under if its id is new. Sets *member with SWARM_JOINED; with any other result nothing has

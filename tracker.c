@@ -394,16 +394,30 @@ static void answer(struct tracker *tracker, struct request *request)
 	}
 }
 
+/* Most connections are in one torrent: that is found without a table. */
+static void find_sender(const struct tracker *tracker, struct request *request)
+{
+	const struct swarm *swarm = tracker->swarm;
+	const struct msg *msg = request->msg;
+
+	request->member = swarm_recent(swarm, request->link, msg->info_hash, msg->peer_id);
+	if (request->member != 0) {
+		request->torrent = swarm_member_torrent(swarm, request->member);
+		request->peer = swarm_member_peer(swarm, request->member);
+		return;
+	}
+	request->torrent = swarm_torrent(swarm, msg->info_hash);
+	request->peer = swarm_peer(swarm, msg->peer_id);
+	request->member = swarm_member(swarm, request->torrent, request->peer, request->link);
+}
+
 static void announce(struct tracker *tracker, struct request *request)
 {
 	const struct msg *msg = request->msg;
 	const char *reason;
 	bool before;
 
-	request->torrent = swarm_torrent(tracker->swarm, msg->info_hash);
-	request->peer = swarm_peer(tracker->swarm, msg->peer_id);
-	request->member = swarm_member(tracker->swarm, request->torrent, request->peer,
-	    request->link);
+	find_sender(tracker, request);
 	before = request->member != 0;
 	if (msg->has_answer) {
 		answer(tracker, request);

@@ -602,6 +602,34 @@ static void client_given_back(void)
 	model_end(&model);
 }
 
+/* Only a link's newest membership is told at once. */
+static void recent(void)
+{
+	static const struct swarm_limits limits = { 4, 4, 8, 8 };
+	struct model model;
+	uint8_t one[SWARM_ID_SIZE], two[SWARM_ID_SIZE];
+	uint32_t first = 0, second = 0;
+	uint16_t client;
+
+	model_start(&model, &limits, 1, 1);
+	name(1, one);
+	name(2, two);
+	CHECK(swarm_recent(model.swarm, 1, one, one) == 0);
+	CHECK(swarm_join(model.swarm, one, two, 1, SWARM_IPV4, 0, 1, &first) == SWARM_JOINED);
+	CHECK(swarm_recent(model.swarm, 1, one, two) == first);
+	CHECK(swarm_recent(model.swarm, 2, one, two) == 0);
+	CHECK(swarm_recent(model.swarm, 1, two, two) == 0);
+	CHECK(swarm_recent(model.swarm, 1, one, one) == 0);
+	CHECK(swarm_join(model.swarm, two, two, 1, SWARM_IPV4, 0, 1, &second) == SWARM_JOINED);
+	CHECK(swarm_recent(model.swarm, 1, two, two) == second);
+	CHECK(swarm_recent(model.swarm, 1, one, two) == 0);
+	CHECK(!swarm_leave(model.swarm, second, &client));
+	CHECK(swarm_recent(model.swarm, 1, two, two) == 0);
+	CHECK(swarm_recent(model.swarm, 1, one, two) == first);
+	CHECK(swarm_leave(model.swarm, first, &client));
+	model_end(&model);
+}
+
 /* -- expiry ------------------------------------------------------------------------- */
 
 /* Who was not heard of for longest goes first, by a clock that only the test moves. */
@@ -1006,6 +1034,7 @@ int main(void)
 	alarm(120);
 	RUN(nothing);
 	RUN(client_given_back);
+	RUN(recent);
 	RUN(tiny_tables);
 	RUN(million_operations);
 	RUN(expiry_order);
