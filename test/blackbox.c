@@ -92,7 +92,7 @@ static void run_choose(struct run *run, char **prefixes)
 	static const struct bb_test *const groups[] = {
 		bb_handshake, bb_frames, bb_cuts, bb_announce, bb_strings, bb_offers, bb_answers,
 		bb_owner, bb_scrape, bb_http, bb_stats, bb_options, bb_config, bb_output,
-		bb_signals, bb_limits, bb_proxy, bb_time, bb_load, bb_tls
+		bb_signals, bb_limits, bb_proxy, bb_time, bb_load, bb_tls, bb_conformance
 	};
 	const struct bb_test *test;
 	size_t i;
