@@ -13,6 +13,7 @@
 PREFIX = /usr/local
 SBINDIR = $(PREFIX)/sbin
 MANDIR = $(PREFIX)/share/man
+DATADIR = $(PREFIX)/share/uwt
 CFLAGS = -Os -g -fno-asynchronous-unwind-tables -ffunction-sections
 TRIM = -Wl,--gc-sections
 SPEED = -O2
@@ -90,15 +91,20 @@ bench: uwt
 	CC="$(CC)" TLS=$(TLS) CPPFLAGS="$(CPPFLAGS)" LDFLAGS="$(LDFLAGS)" sh bench/run
 
 install: uwt
-	mkdir -p $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8
+	mkdir -p $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(DATADIR)
 	cp uwt $(DESTDIR)$(SBINDIR)/uwt
 	chmod 755 $(DESTDIR)$(SBINDIR)/uwt
 	cp man/uwt.7 $(DESTDIR)$(MANDIR)/man7/uwt.7
 	cp man/uwt.8 $(DESTDIR)$(MANDIR)/man8/uwt.8
 	chmod 644 $(DESTDIR)$(MANDIR)/man7/uwt.7 $(DESTDIR)$(MANDIR)/man8/uwt.8
+	cp contrib/deploy-hook $(DESTDIR)$(DATADIR)/deploy-hook
+	chmod 755 $(DESTDIR)$(DATADIR)/deploy-hook
+	sed 's|/usr/local/sbin|$(SBINDIR)|' contrib/uwt.service >$(DESTDIR)$(DATADIR)/uwt.service
+	chmod 644 $(DESTDIR)$(DATADIR)/uwt.service
 
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/uwt $(DESTDIR)$(MANDIR)/man7/uwt.7 $(DESTDIR)$(MANDIR)/man8/uwt.8
+	rm -f $(DESTDIR)$(DATADIR)/deploy-hook $(DESTDIR)$(DATADIR)/uwt.service
 
 dist:
 	git archive --format=tar --prefix=uwt-$(VERSION)/ HEAD | gzip -9 >uwt-$(VERSION).tar.gz
