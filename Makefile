@@ -4,6 +4,7 @@
 #   make run        install what is missing, build, start on port 8000
 #   make test       install what is missing, build and run the tests (a minute or three)
 #   make test-clients   the same with real clients: browsers, WebTorrent, libtorrent
+#   make test-faults    make every system call fail, one by one (over a minute)
 #   make bench      compare with other trackers; needs Linux and two cores
 #   make install    to PREFIX; make uninstall; make dist; make clean
 #
@@ -86,6 +87,10 @@ test:
 test-clients: uwt
 	sh test/clients/run ./uwt
 
+test-faults:
+	sh contrib/deps build test
+	CC="$(CC)" CPPFLAGS="$(CPPFLAGS)" LDFLAGS="$(LDFLAGS)" sh test/faults
+
 bench: uwt
 	sh contrib/deps build bench
 	CC="$(CC)" TLS=$(TLS) CPPFLAGS="$(CPPFLAGS)" LDFLAGS="$(LDFLAGS)" sh bench/run
@@ -113,4 +118,4 @@ clean:
 	rm -f uwt *.o settings page.h page.h.new uwt-$(VERSION).tar.gz
 	rm -rf build
 
-.PHONY: all run test test-clients bench install uninstall dist clean
+.PHONY: all run test test-clients test-faults bench install uninstall dist clean

@@ -142,6 +142,18 @@ static void job_print(struct job *job)
 		(void)fwrite(bytes, 1, got, stdout);
 }
 
+/* How many a test that passed counts for: it may say `cases: N`. */
+static int job_cases(struct job *job)
+{
+	char line[64];
+	int cases = 1;
+
+	rewind(job->output);
+	while (fgets(line, sizeof(line), job->output) != NULL)
+		(void)sscanf(line, "cases: %d", &cases);
+	return cases;
+}
+
 /* The test's process has ended and is not reaped yet, so its group can still be named. */
 static void job_end(struct run *run, struct job *job)
 {
@@ -152,7 +164,7 @@ static void job_end(struct run *run, struct job *job)
 	(void)waitpid(job->pid, &status, 0);
 	good = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 	if (good) {
-		run->passed++;
+		run->passed += job_cases(job);
 	} else if (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED) {
 		run->skipped++;
 		printf("%s: skipped\n", job->test->name);

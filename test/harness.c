@@ -761,12 +761,17 @@ void server_settle(struct server *server)
 	double until = time_now() + SETTLE_SECONDS;
 	struct client *client;
 	char *why;
+	int tries;
 
 	for (client = server->clients; client != NULL; client = client->next)
 		client_close(client);
 	server->ticker = NULL;
 	for (;;) {
 		why = server_unsettled(server);
+		/* The connection that has just asked may not be closed yet. */
+		for (tries = 0; tries < 10 && why == NULL &&
+		    server_descriptors(server) != server->descriptors; tries++)
+			time_wait(0.002);
 		if (why == NULL && server_descriptors(server) != server->descriptors)
 			why = format_text("%ld descriptors are open, %ld at start",
 			    server_descriptors(server), server->descriptors);
