@@ -219,7 +219,10 @@ static bool is_too_fast(const struct uwt_server *server, struct conn *conn)
 	if (conn->second != second)
 		conn->messages = 0;
 	conn->second = second;
-	return ++conn->messages > server->options.max_rate;
+	if (conn->messages == server->options.max_rate)
+		return true;
+	conn->messages++;
+	return false;
 }
 
 static void message_done(struct uwt_server *server, uint32_t number, const uint8_t *text,

@@ -55,6 +55,7 @@ struct secure_link {
 	struct buf_chain in;            /* of a record that is not whole, or that has to wait */
 	struct buf_chain out;           /* encrypted and not sent yet */
 	uint32_t need;                  /* bytes that `in` must have before it is looked at again */
+	uint32_t records;               /* that came before application data, or were none */
 };
 
 struct secure {
@@ -130,8 +131,8 @@ void secure_resume(struct uwt_server *server, uint32_t number);
 /* Has the connection a handshake for which this turn has no time left? Then it is not read. */
 bool secure_is_late(const struct uwt_server *server, uint32_t number);
 
-/* Begin the handshakes that wait, as far as a turn has time and there is room for them; the turn's
- * last call. In how many ms may one of them begin? -1 if none waits. */
+/* Begin the handshakes that wait, as far as a turn has time and there is room for them, but one at
+ * least; the turn's last call. In how many ms may one of them begin? -1 if none waits. */
 void secure_run_queue(struct uwt_server *server);
 int64_t secure_queue_wait(const struct uwt_server *server);
 

@@ -8,6 +8,8 @@
 #define HANDSHAKE_BUDGET 5000       /* us of a turn that handshakes may take */
 #define HANDSHAKE_GRACE 250         /* ms that the oldest has before a newcomer takes its place */
 #define SECURE_PIECES 64            /* buffers encrypted at a time */
+#define RECORDS_MAX 1000            /* of one connection that hold no application data */
+#define RECORD_DATA 23              /* application data: a type of record */
 #define RECORD_HEAD 5               /* bytes of a record that tell its size */
 
 /* -- what goes ------------------------------------------------------------------------- */
@@ -123,7 +125,7 @@ void secure_forget(struct uwt_server *server, uint32_t number)
 
 	buf_clear(server->pool, &link->in);
 	buf_clear(server->pool, &link->out);
-	link->need = 0;
+	link->need = link->records = 0;
 	tls_forget(server->secure.tls, number);
 }
 
@@ -171,6 +173,15 @@ static void record_done(struct uwt_server *server, uint32_t number, enum tls_res
 	}
 }
 
+/* Records that carry nothing cost time all the same, and some are answered: a client needs few.
+ * Returns whether this one is too many. */
+static bool record_is_idle_talk(struct uwt_server *server, uint32_t number, const uint8_t *record)
+{
+	if (server->conns.at[number].flags & CONN_SECURED && *record == RECORD_DATA)
+		return false;
+	return ++server->secure.links[number].records > RECORDS_MAX;
+}
+
 /* Use one whole record. */
 static void record_input(struct uwt_server *server, uint32_t number, const uint8_t *record,
     size_t size)
@@ -179,8 +190,13 @@ static void record_input(struct uwt_server *server, uint32_t number, const uint8
 	bool handshake = !(conn->flags & CONN_SECURED);
 	uint64_t started = handshake ? clock_us() : 0;
 	size_t plain;
-	enum tls_result result = record_take(server, number, record, size, &plain);
+	enum tls_result result;
 
+	if (record_is_idle_talk(server, number, record)) {
+		conn_doom(server, number);
+		return;
+	}
+	result = record_take(server, number, record, size, &plain);
 	if (handshake)
 		server->secure.spent += (uint32_t)(clock_us() - started);
 	if (!collected_send(server, number)) {
@@ -324,11 +340,13 @@ bool secure_is_late(const struct uwt_server *server, uint32_t number)
 void secure_run_queue(struct uwt_server *server)
 {
 	struct conn_list *queue = &server->timers[TIMER_QUEUED];
+	bool begun = false;
 
-	while (queue->first != 0 && server->secure.spent < HANDSHAKE_BUDGET &&
+	while (queue->first != 0 && (!begun || server->secure.spent < HANDSHAKE_BUDGET) &&
 	    handshake_wait(server) == 0) {
 		uint32_t number = queue->first;
 
+		begun = true;
 		/* Out of the queue first: or it would wait for itself. */
 		conn_time(server, number, TIMER_HEAD);
 		kept_input(server, number, true);

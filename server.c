@@ -636,7 +636,7 @@ static void conn_overdue(struct uwt_server *server, uint32_t number)
 		return;
 	}
 	/* What came in time may only not have been read, if a turn was long. */
-	if (!(conn->flags & CONN_PAUSED))
+	if (!(conn->flags & CONN_PAUSED) && !secure_is_late(server, number))
 		conn_readable(server, number);
 	if (conn->timer == TIMER_DOOMED || conn_age(server, number) < timer_limit[conn->timer])
 		return;

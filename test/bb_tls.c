@@ -740,6 +740,24 @@ static void tls_handshake_waits(void)
 	CHECK(client_ends(large, 5));
 }
 
+/* Records without end that mean nothing end with their sender. */
+static void tls_idle_talk(void)
+{
+	struct server *server = server_start(NULL);
+	struct client *good = client_open(server), *client = newcomer(server, "localhost");
+	struct text hello = client_hello(client), records = { NULL, 0, 0 };
+	int i;
+
+	raw_write(client, hello.bytes, hello.len);
+	for (i = 0; i < 3000; i++)      /* warnings: user_canceled */
+		text_add(&records, "\x15\x03\x03\x00\x02\x01\x5a", 7);
+	raw_write(client, records.bytes, records.len);
+	client_bare(client);
+	CHECK(client_ends(client, 2));
+	SILENT(good);
+	CHECK_STAT(server, "buffersInUse", 0);
+}
+
 /* A session is resumed as long as there is room to remember it. */
 static void tls_sessions(void)
 {
@@ -1109,7 +1127,7 @@ const struct bb_test bb_tls[] = {
 	TEST(tls_hello_fragments_slow, TLS | FITS, 17), TEST(tls_aborted, TLS, 4),
 	TEST(tls_handshakes_limit, TLS, 0), TEST(tls_handshakes_few, TLS, 0), TEST(tls_handshakes_many, TLS, 0),
 	TEST(tls_handshake_waits, TLS, 0),
-	TEST(tls_sessions, TLS | FITS, 0), TEST(tls_record_cuts, TLS | FITS, 0),
+	TEST(tls_idle_talk, TLS, 0), TEST(tls_sessions, TLS | FITS, 0), TEST(tls_record_cuts, TLS | FITS, 0),
 	TEST(tls_record_bytes, TLS | FITS, 0), TEST(tls_record_frames, TLS, 0),
 	TEST(tls_record_full, TLS, 0), TEST(tls_record_requests, TLS, 0),
 	TEST(tls_renegotiation, TLS | FITS, 0), TEST(tls_slow_reader, TLS, 0),
