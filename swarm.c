@@ -267,12 +267,22 @@ uint32_t swarm_member(const struct swarm *swarm, uint32_t torrent, uint32_t peer
 	return at;
 }
 
+void swarm_expect(const struct swarm *swarm, uint32_t link)
+{
+	__builtin_prefetch(&swarm->member[swarm->link[link].first]);
+}
+
 uint32_t swarm_recent(const struct swarm *swarm, uint32_t link,
     const uint8_t info_hash[static SWARM_ID_SIZE], const uint8_t peer_id[static SWARM_ID_SIZE])
 {
 	uint32_t at = swarm->link[link].first;
 	const struct member *member = &swarm->member[at];
 
+	/* All that an announce will touch, in one wait for memory instead of five. */
+	__builtin_prefetch(&swarm->torrent[member->torrent]);
+	__builtin_prefetch(&swarm->peer[member->peer]);
+	__builtin_prefetch(&swarm->member[member->age_before].age_after, 1);
+	__builtin_prefetch(&swarm->member[member->age_after].age_before, 1);
 	if (at == 0 || memcmp(swarm->torrent[member->torrent].info_hash, info_hash,
 	    SWARM_ID_SIZE) != 0 || memcmp(swarm->peer[member->peer].id, peer_id,
 	    SWARM_ID_SIZE) != 0)

@@ -87,6 +87,9 @@ uint32_t swarm_same(const struct swarm *swarm, uint32_t torrent, uint32_t peer, 
 /* The one of them that belongs to a link, or 0. */
 uint32_t swarm_member(const struct swarm *swarm, uint32_t torrent, uint32_t peer, uint32_t link);
 
+/* A message of a link is about to be looked at: have the memory ready. */
+void swarm_expect(const struct swarm *swarm, uint32_t link);
+
 /* A link's newest membership, if it is of this torrent and peer, else 0: found without a table. */
 uint32_t swarm_recent(const struct swarm *swarm, uint32_t link,
     const uint8_t info_hash[static SWARM_ID_SIZE], const uint8_t peer_id[static SWARM_ID_SIZE]);

@@ -568,6 +568,7 @@ void tracker_message(struct tracker *tracker, uint32_t link, enum swarm_family f
 
 	if (is_keep_alive(text, length))
 		return;
+	swarm_expect(tracker->swarm, link);
 	if (msg_parse(&tracker->msg, text, length, tracker->scratch) != MSG_OK)
 		judge(tracker, &request);
 	else if (tracker->msg.action == MSG_SCRAPE)
