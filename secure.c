@@ -6,7 +6,7 @@
 #include <time.h>
 
 #define HANDSHAKE_BUDGET 5000       /* us of a turn that handshakes may take */
-#define HANDSHAKE_GRACE 250         /* ms that the oldest has before a newcomer takes its place */
+#define HANDSHAKE_GRACE 1000        /* ms that the oldest has before a newcomer takes its place */
 #define SECURE_PIECES 64            /* buffers encrypted at a time */
 #define RECORDS_MAX 1000            /* of one connection that hold no application data */
 #define RECORD_DATA 23              /* application data: a type of record */
