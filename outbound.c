@@ -197,7 +197,7 @@ ssize_t socket_send(int fd, const struct iovec *pieces, int count)
 	ssize_t sent;
 
 	/* Most are one piece, and a send costs the kernel less than a sendmsg or a writev. */
-	message.msg_iovlen = (unsigned)count;
+	message.msg_iovlen = (unsigned short)count;     /* an int or a size_t, as the C library likes */
 	do {
 		if (count == 1)
 			sent = send(fd, pieces->iov_base, pieces->iov_len, MSG_NOSIGNAL);
