@@ -10,6 +10,7 @@
 #
 # TLS=no leaves TLS out, and with it BearSSL.
 # POLL chooses how readiness is found: epoll (the default on Linux) or posix (poll(2), elsewhere).
+# SANDBOX chooses how rights are given up: linux, openbsd (both by default there) or none.
 
 PREFIX = /usr/local
 SBINDIR = $(PREFIX)/sbin
@@ -21,6 +22,7 @@ SPEED = -O2
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 DEFINES = -D_DEFAULT_SOURCE
 POLL = auto
+SANDBOX = auto
 TLS = yes
 DEPS_yes = build
 DEPS_no = plain
@@ -30,10 +32,12 @@ TLS_LIBRARIES_yes = -lbearssl
 TLS_LIBRARIES_no =
 VERSION = 4.0.0
 
-HEADERS = address.h buf.h conns.h file.h hash.h http.h image.h inside.h keys.h listen.h machine.h msg.h options.h output.h \
-	pages.h peerid.h poll.h quota.h server.h sha1.h site.h stats.h swarm.h text.h tls.h tracker.h trial.h ws.h
-OBJECTS = $(TLS_OBJECTS_$(TLS)) address.o buf.o conns.o file.o hash.o http.o inbound.o listen.o machine.o msg.o options.o output.o \
-	outbound.o pages.o peerid.o poll.o quota.o server.o sha1.o site.o stats.o swarm.o text.o tracker.o uwt.o ws.o
+HEADERS = address.h buf.h conns.h file.h hash.h http.h image.h inside.h keys.h listen.h machine.h msg.h opener.h \
+	options.h output.h pages.h peerid.h poll.h quota.h sandbox.h server.h sha1.h site.h stats.h swarm.h text.h tls.h \
+	tracker.h trial.h user.h ws.h
+OBJECTS = $(TLS_OBJECTS_$(TLS)) address.o buf.o conns.o file.o hash.o http.o inbound.o listen.o machine.o msg.o \
+	opener.o options.o output.o outbound.o pages.o peerid.o poll.o quota.o sandbox.o server.o sha1.o site.o stats.o \
+	swarm.o text.o tracker.o user.o uwt.o ws.o
 LIBRARIES = $(TLS_LIBRARIES_$(TLS))
 
 all: uwt
@@ -59,8 +63,8 @@ $(OBJECTS): $(HEADERS) Makefile settings
 
 # Objects of other settings are made anew: this file changes when they do.
 settings: FORCE
-	@echo '$(COMPILE) $(SPEED) $(POLL) $(TLS)' | cmp -s - $@ || \
-	    echo '$(COMPILE) $(SPEED) $(POLL) $(TLS)' >$@
+	@echo '$(COMPILE) $(SPEED) $(POLL) $(SANDBOX) $(TLS)' | cmp -s - $@ || \
+	    echo '$(COMPILE) $(SPEED) $(POLL) $(SANDBOX) $(TLS)' >$@
 FORCE:
 
 site.o: page.h
@@ -68,6 +72,11 @@ site.o: page.h
 poll.o: poll_epoll.c poll_posix.c
 	poll=$(POLL); test $$poll != auto || case `uname -s` in Linux) poll=epoll ;; *) poll=posix ;; esac; \
 	$(COMPILE) -c -o $@ poll_$$poll.c
+
+sandbox.o: sandbox_linux.c sandbox_openbsd.c sandbox_none.c
+	sandbox=$(SANDBOX); test $$sandbox != auto || \
+	case `uname -s` in Linux) sandbox=linux ;; OpenBSD) sandbox=openbsd ;; *) sandbox=none ;; esac; \
+	$(COMPILE) -c -o $@ sandbox_$$sandbox.c
 
 # The landing page, as numbers.
 page.h: index.html
@@ -82,7 +91,7 @@ run:
 
 test:
 	sh contrib/deps build test
-	CC="$(CC)" POLL=$(POLL) TLS=$(TLS) CPPFLAGS="$(CPPFLAGS)" LDFLAGS="$(LDFLAGS)" sh test/run
+	CC="$(CC)" POLL=$(POLL) SANDBOX=$(SANDBOX) TLS=$(TLS) CPPFLAGS="$(CPPFLAGS)" LDFLAGS="$(LDFLAGS)" sh test/run
 
 test-clients: uwt
 	sh test/clients/run ./uwt

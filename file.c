@@ -9,9 +9,14 @@
 
 #define STEP 65536      /* bytes by which the memory grows */
 
-char *file_read(const char *path, size_t max, size_t *size)
+int file_open(const char *path)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), fault;
+	return open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+}
+
+char *file_read(int fd, size_t max, size_t *size)
+{
+	int fault;
 	char *content = NULL, *grown;
 	size_t length = 0;
 	ssize_t got = 1;

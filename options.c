@@ -82,6 +82,10 @@ static const struct option table[] = {
 	    false, "memory for partial input and unsent output" },
 	{ "max-message", 0, KIND_SIZE_32, "SIZE", 1024, 16 << 20, AT(server.max_message), false,
 	    "longest message of a peer [256K]" },
+	{ "user", 0, KIND_TEXT, "NAME", 0, 0, AT(user), false,
+	    "become this user once all is open and read" },
+	{ "no-sandbox", 0, KIND_NO, NULL, 0, 0, AT(sandbox), false,
+	    "keep the system calls that serving does not take" },
 	{ "config", 'c', KIND_TEXT, "FILE", 0, 0, AT(config), true,
 	    "read options from a file" },
 	{ "quiet", 'q', KIND_FLAG, NULL, 0, 0, AT(quiet), false, "print errors only" },
@@ -409,7 +413,7 @@ static bool read_config(struct source *source)
 	char *line, *end, *content;
 	size_t size;
 
-	content = file_read(source->file, CONFIG_MAX, &size);
+	content = file_read(file_open(source->file), CONFIG_MAX, &size);
 	if (content == NULL) {
 		snprintf(source->error, OPTIONS_ERROR_MAX, "%.200s: %s", source->file,
 		    strerror(errno));
@@ -435,7 +439,7 @@ static bool read_config(struct source *source)
 
 static void set_defaults(struct options *options)
 {
-	*options = (struct options){ .port = 8000 };
+	*options = (struct options){ .port = 8000, .sandbox = true };
 	uwt_options_init(&options->server);
 }
 

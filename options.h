@@ -30,6 +30,8 @@ struct options {
 	const char *index;          /* file for /, "none", or NULL */
 	const char *config;
 	bool quiet, silent;
+	const char *user;           /* to become after the start; NULL: none */
+	bool sandbox;               /* give up what serving does not take */
 	bool version, help;         /* print that and end */
 	char *config_text;          /* the config file, to which strings above may point */
 };

@@ -9,10 +9,13 @@
 
 #include "file.h"
 #include "machine.h"
+#include "opener.h"
 #include "options.h"
 #include "output.h"
+#include "sandbox.h"
 #include "server.h"
 #include "text.h"
+#include "user.h"
 
 #define EXIT_USAGE 2
 #define PROGRAM_MEMORY (2 * 1024 * 1024)    /* bytes that the program itself takes */
@@ -121,31 +124,35 @@ static void print_limits(struct output *output, const struct uwt_options *limits
 
 /* -- starting ----------------------------------------------------------------------------- */
 
-/* What ends the program before it serves. */
-static int fail(const struct options *options, const char *what)
-{
-	if (!options->silent)
-		fprintf(stderr, "uwt: %s\n", what);
-	return EXIT_FAILURE;
-}
+/* What the start makes. */
+struct program {
+	struct options *options;
+	struct output *output;
+	struct uwt_server *server;
+	struct opener opener;
+	struct user user;       /* of --user */
+	bool confined;          /* rights were given up: only the opener can open files */
+	char *page;             /* of --index */
+	int status;             /* with which a start that failed ends */
+};
 
-/* Read the operator's page into *page, which the caller frees when the server is gone. */
-static bool read_index(struct options *options, char **page, char error[static UWT_ERROR_MAX])
+/* Read the operator's page. */
+static bool read_index(struct program *program, char error[static UWT_ERROR_MAX])
 {
-	struct uwt_options *server = &options->server;
+	const char *path = program->options->index;
+	struct uwt_options *server = &program->options->server;
 
-	if (options->index == NULL)
+	if (path == NULL)
 		return true;
-	if (strcmp(options->index, "none") == 0) {
+	if (strcmp(path, "none") == 0) {
 		server->landing = false;
 		return true;
 	}
-	*page = file_read(options->index, INDEX_MAX, &server->page_size);
-	server->page = *page;
-	if (*page == NULL)
-		snprintf(error, UWT_ERROR_MAX, "--index %.150s: %s", options->index,
-		    strerror(errno));
-	return *page != NULL;
+	program->page = file_read(file_open(path), INDEX_MAX, &server->page_size);
+	server->page = program->page;
+	if (program->page == NULL)
+		snprintf(error, UWT_ERROR_MAX, "--index %.150s: %s", path, strerror(errno));
+	return program->page != NULL;
 }
 
 /* -- certificates ------------------------------------------------------------------------- */
@@ -164,33 +171,38 @@ static void pairs_free(struct uwt_pair *pairs, size_t count)
 	}
 }
 
-static bool read_pem(const char *path, const char **content, size_t *size,
-    char error[static UWT_ERROR_MAX])
+/* Read a file of an option, which the opener has under this number. */
+static bool read_pem(struct program *program, const char *path, size_t number,
+    const char **content, size_t *size, char error[static UWT_ERROR_MAX])
 {
-	*content = file_read(path, PEM_MAX, size);
+	int fd = program->confined ? opener_open(&program->opener, number) : file_open(path);
+
+	*content = file_read(fd, PEM_MAX, size);
 	if (*content == NULL)
-		snprintf(error, UWT_ERROR_MAX, "%.150s: %s", path, strerror(errno));
+		snprintf(error, UWT_ERROR_MAX, "%.150s: %s", path, errno == ESRCH ?
+		    "the process that opens files has ended" : strerror(errno));
 	return *content != NULL;
 }
 
 /* Read all certificates and keys, and serve them if nothing is wrong with any. */
-static bool load_pairs(const struct options *options, struct uwt_server *server,
-    char error[static UWT_ERROR_MAX])
+static bool load_pairs(struct program *program, char error[static UWT_ERROR_MAX])
 {
 	struct uwt_pair pairs[OPTIONS_LIST_MAX] = { { 0 } };
-	const struct option_list *certificates = &options->certificates;
+	const struct option_list *certificates = &program->options->certificates;
+	const struct option_list *keys = &program->options->keys;
 	char why[UWT_ERROR_MAX];
 	size_t count = certificates->count, wrong, i;
 	bool good = true;
 
 	for (i = 0; good && i < count; i++)
-		good = read_pem(certificates->items[i], &pairs[i].certificates,
+		good = read_pem(program, certificates->items[i], i, &pairs[i].certificates,
 		    &pairs[i].certificates_size, error) &&
-		    read_pem(options->keys.items[i], &pairs[i].key, &pairs[i].key_size, error);
-	if (good && !uwt_server_keys(server, pairs, count, &wrong, why)) {
+		    read_pem(program, keys->items[i], count + i, &pairs[i].key,
+		    &pairs[i].key_size, error);
+	if (good && !uwt_server_keys(program->server, pairs, count, &wrong, why)) {
 		wrong = wrong < count ? wrong : 0;
 		snprintf(error, UWT_ERROR_MAX, "%.75s and %.75s: %.90s", certificates->items[wrong],
-		    options->keys.items[wrong], why);
+		    keys->items[wrong], why);
 		good = false;
 	}
 	pairs_free(pairs, count);
@@ -235,106 +247,208 @@ static void warn_of_whole(const struct options *options)
 		    "TLS takes 4 KB more\n", stderr);
 }
 
-static void reload_pairs(const struct options *options, struct uwt_server *server,
-    struct output *output)
+static void reload_pairs(struct program *program)
 {
+	const struct options *options = program->options;
 	char error[UWT_ERROR_MAX];
 
-	if (load_pairs(options, server, error)) {
-		warn_of_doubts(options, server);
+	if (load_pairs(program, error)) {
+		warn_of_doubts(options, program->server);
 		if (!options->quiet && !options->silent)
-			output_line(output, "certificates reloaded", "");
+			output_line(program->output, "certificates reloaded", "");
 	} else if (!options->silent) {
 		fprintf(stderr, "uwt: not reloaded, the certificates before stay in force: %s\n",
 		    error);
 	}
 }
 
-static struct uwt_server *start(struct options *options, struct output *output, char **page,
-    char error[static UWT_ERROR_MAX])
+/* -- rights ------------------------------------------------------------------------------- */
+
+/* What the opener is there for: certificates, then keys, and the files of sockets. */
+static struct opener_names opener_names(const struct options *options)
 {
-	struct uwt_options *server_options = &options->server;
-	const char *single = NULL;
-	struct uwt_server *server;
-	uint16_t port;
+	struct opener_names names = { .file_count = 2 * options->certificates.count };
+	size_t i;
+
+	for (i = 0; i < options->certificates.count; i++) {
+		names.files[i] = options->certificates.items[i];
+		names.files[options->certificates.count + i] = options->keys.items[i];
+	}
+	for (i = 0; i < options->hosts.count; i++) {
+		if (strncmp(options->hosts.items[i], "unix:", 5) == 0)
+			names.sockets[names.socket_count++] = options->hosts.items[i] + 5;
+	}
+	return names;
+}
+
+/* Start the opener, if rights will be given up that are needed later. */
+static bool keep_rights(struct program *program, char error[static UWT_ERROR_MAX])
+{
+	const struct options *options = program->options;
+	struct opener_names names = opener_names(options);
+
+	program->confined = false;
+	if ((options->user == NULL && (!options->sandbox || sandbox_name() == NULL)) ||
+	    names.file_count + names.socket_count == 0 ||
+	    opener_start(&program->opener, &names))
+		return true;
+	snprintf(error, UWT_ERROR_MAX, "cannot start the process that opens files: %s",
+	    strerror(errno));
+	return false;
+}
+
+/* What a step of --user came to: if it failed, that option is wrong. */
+static bool user_step(struct program *program, bool done)
+{
+	if (!done)
+		program->status = EXIT_USAGE;
+	return done;
+}
+
+static bool find_user(struct program *program, char error[static UWT_ERROR_MAX])
+{
+	const char *name = program->options->user;
+
+	return name == NULL || user_step(program, user_find(name, &program->user, error,
+	    UWT_ERROR_MAX));
+}
+
+static bool give_up_rights(struct program *program, char error[static UWT_ERROR_MAX])
+{
+	const struct options *options = program->options;
+
+	if (options->user != NULL && !user_step(program, user_become(&program->user, error,
+	    UWT_ERROR_MAX)))
+		return false;
+	program->confined = options->user != NULL;
+	if (!options->sandbox || sandbox_name() == NULL)
+		return true;
+	program->confined = true;
+	if (sandbox_enter())
+		return true;
+	snprintf(error, UWT_ERROR_MAX, "cannot enter the sandbox: %s; --no-sandbox leaves it out",
+	    strerror(errno));
+	return false;
+}
+
+/* -- all of it ---------------------------------------------------------------------------- */
+
+static bool make_server(struct program *program, char error[static UWT_ERROR_MAX])
+{
+	struct options *options = program->options;
 
 	if (!options->quiet && !options->silent)
-		server_options->callbacks = (struct uwt_callbacks){ output, print_event,
+		options->server.callbacks = (struct uwt_callbacks){ program->output, print_event,
 			print_warning, print_turn };
-	if (!read_index(options, page, error) ||
-	    !uwt_options_fit(server_options, machine_memory() / 4, machine_descriptors(), error))
-		return NULL;
-	server = uwt_server_new(server_options, error);
-	if (server == NULL)
-		return NULL;
-	if (server_options->tls && !load_pairs(options, server, error)) {
-		uwt_server_free(server);
-		return NULL;
-	}
-	warn_of_doubts(options, server);
+	if (!read_index(program, error) || !uwt_options_fit(&options->server,
+	    machine_memory() / 4, machine_descriptors(), error))
+		return false;
+	program->server = uwt_server_new(&options->server, error);
+	if (program->server == NULL || (options->server.tls && !load_pairs(program, error)))
+		return false;
+	warn_of_doubts(options, program->server);
 	warn_of_whole(options);
-	if (!uwt_server_listen(server, options->hosts.items, options->hosts.count, options->port,
-	    &port,
-	    &single, error)) {
-		uwt_server_free(server);
-		return NULL;
-	}
+	return true;
+}
+
+static bool listen_and_tell(struct program *program, char error[static UWT_ERROR_MAX])
+{
+	const struct options *options = program->options;
+	const char *single = NULL;
+	uint16_t port;
+
+	if (options->user != NULL && !user_step(program, user_lend_group(&program->user, error,
+	    UWT_ERROR_MAX)))
+		return false;
+	if (!uwt_server_listen(program->server, options->hosts.items, options->hosts.count,
+	    options->port, &port, &single, error))
+		return false;
+	opener_note(&program->opener);
 	if (options->quiet || options->silent)
-		return server;
-	print_where(output, options, port);
-	print_limits(output, server_options);
+		return true;
+	print_where(program->output, options, port);
+	print_limits(program->output, &options->server);
 	if (single != NULL)
-		output_line(output, "only this is served, as the machine has no other: ",
-		    single);
-	return server;
+		output_line(program->output,
+		    "only this is served, as the machine has no other: ", single);
+	return true;
 }
 
 /* -- running ------------------------------------------------------------------------------ */
 
-static void serve(const struct options *options, struct uwt_server *server, struct output *output)
+static void serve(struct program *program)
 {
+	struct output *output = program->output;
 	bool closing = false;
 
 	output_flush(output);
-	while (stops_asked < 2 && uwt_server_turn(server, -1)) {
+	while (stops_asked < 2 && uwt_server_turn(program->server, -1)) {
 		/* What a turn's sending brought to an end is told after it. */
 		output_flush(output);
-		if (reload_asked) {
+		if (reload_asked && !closing) {
 			reload_asked = 0;
-			reload_pairs(options, server, output);
+			reload_pairs(program);
 		}
 		if (stops_asked > 0 && !closing) {
 			closing = true;
 			output_patience(output, CLOSE_PATIENCE, &stops_asked);
-			uwt_server_close(server, CLOSE_GRACE);
+			uwt_server_close(program->server, CLOSE_GRACE);
+			opener_end(&program->opener);
 		}
 	}
+}
+
+/* Where one of these descriptors is closed, a connection's would be the next there, and be printed
+ * to. */
+static void fill_standard(void)
+{
+	int fd;
+
+	do
+		fd = file_open("/dev/null");
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
 }
 
 /* Serve until told to stop. Returns the exit status. */
 static int run(struct options *options)
 {
 	static struct output output;    /* too large for a small machine's stack */
-	char error[UWT_ERROR_MAX], *page = NULL;
-	struct uwt_server *server;
+	struct program program = { .options = options, .output = &output, .opener = OPENER_NONE,
+		.status = EXIT_FAILURE };
+	char error[UWT_ERROR_MAX];
 
+	fill_standard();
 	output_init(&output, STDOUT_FILENO);
 	catch_signals(options->server.tls);
-	server = start(options, &output, &page, error);
-	if (server == NULL) {
-		free(page);
-		return fail(options, error);
+	if (keep_rights(&program, error) && find_user(&program, error) &&
+	    make_server(&program, error) && listen_and_tell(&program, error) &&
+	    give_up_rights(&program, error)) {
+		signalled_server = program.server;
+		/* One that came before there was a server to wake. */
+		if (stops_asked > 0 || reload_asked)
+			uwt_server_wake(program.server);
+		serve(&program);
+		signalled_server = NULL;
+		program.status = EXIT_SUCCESS;
+	} else if (!options->silent || program.status == EXIT_USAGE) {
+		fprintf(stderr, "uwt: %s\n", error);
 	}
-	signalled_server = server;
-	/* One that came before there was a server to wake. */
-	if (stops_asked > 0 || reload_asked)
-		uwt_server_wake(server);
-	serve(options, server, &output);
-	signalled_server = NULL;
-	uwt_server_free(server);
-	output_drain(&output);
-	free(page);
-	return EXIT_SUCCESS;
+	uwt_server_free(program.server);
+	opener_end(&program.opener);
+	if (program.status == EXIT_SUCCESS)
+		output_drain(&output);
+	free(program.page);
+	return program.status;
+}
+
+static void print_version(void)
+{
+	const char *sandbox = sandbox_name();
+
+	printf("uwt %s (%s, %s, %s)\n", UWT_VERSION, uwt_backend(),
+	    uwt_has_tls() ? "TLS" : "no TLS", sandbox != NULL ? sandbox : "no sandbox");
 }
 
 int main(int argc, char **argv)
@@ -350,8 +464,7 @@ int main(int argc, char **argv)
 		if (options.help)
 			options_help();
 		else
-			printf("uwt %s (%s, %s)\n", UWT_VERSION, uwt_backend(),
-			    uwt_has_tls() ? "TLS" : "no TLS");
+			print_version();
 		status = fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 	} else {
 		status = run(&options);

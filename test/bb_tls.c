@@ -271,30 +271,11 @@ static void tls_files_wrong(void)
 	CHECK_TEXT(outcome.err, "");
 }
 
-/* The next line of stderr, which server_end does not find any more. */
-static char *error_line(struct server *server)
-{
-	double until = time_now() + 3;
-	char *end;
-
-	while ((end = strchr(server->errors.bytes, '\n')) == NULL) {
-		if (time_now() >= until)
-			return strdup("none");
-		(void)server_line(server, 0.01);
-	}
-	*end = '\0';
-	server->errors.len = 0;
-	CHECK_TEXT(end + 1, "");
-	end = strdup(server->errors.bytes);
-	server->errors.bytes[0] = '\0';
-	return end;
-}
-
 /* It serves, and says so. */
 static void tls_expired(void)
 {
 	struct server *server = server_start(OPTIONS(PAIR("expired")));
-	char *line = error_line(server);
+	char *line = server_error(server);
 
 	CHECK(strncmp(line, "uwt: ", 5) == 0);
 	CHECK_CONTAINS(line, "warning");
@@ -398,7 +379,7 @@ static void reload_bad(struct reload *reload, const char *what, const char *show
 
 	test_case("%s", what);
 	reload_signal(reload);
-	line = error_line(reload->server);
+	line = server_error(reload->server);
 	CHECK(strncmp(line, "uwt: not reloaded", 17) == 0);
 	CHECK_CONTAINS(line, "live.");
 	reload_check(reload, shown);

@@ -1,11 +1,11 @@
 /*
  * blackbox.c - run the black-box tests against the real program.
  *
- * blackbox [-t DIVISOR] [--tiny] [--tls] [--list] PROGRAM [NAME-PREFIX...]
+ * blackbox [-t DIVISOR] [--tiny] [--tls] [--no-sandbox] [--list] PROGRAM [NAME-PREFIX...]
  *
  * -t says how much faster the program's clocks run (a test build); tests that would take
  * long are left out with 1. With --tiny the program gets tables so small that only some tests fit;
- * with --tls, a certificate, and the tests' clients speak TLS.
+ * with --tls, a certificate, and the tests' clients speak TLS; with --no-sandbox, that option.
  * Each test is a process; several run at once. What a test prints is shown only if it failed.
  */
 #include "harness.h"
@@ -64,6 +64,8 @@ static bool test_suits(const struct run *run, const struct bb_test *test, char *
 		return false;
 	if (test->where & (run->settings.tls ? PLAIN : TLS))
 		return false;
+	if (test->where & SANDBOX && run->settings.no_sandbox)
+		return false;
 	if (test->seconds / run->settings.divisor > limit)
 		return false;
 	if (*prefixes == NULL)
@@ -92,7 +94,8 @@ static void run_choose(struct run *run, char **prefixes)
 	static const struct bb_test *const groups[] = {
 		bb_handshake, bb_frames, bb_cuts, bb_announce, bb_strings, bb_offers, bb_answers,
 		bb_owner, bb_scrape, bb_http, bb_stats, bb_options, bb_config, bb_output,
-		bb_signals, bb_limits, bb_proxy, bb_time, bb_load, bb_tls, bb_conformance
+		bb_signals, bb_limits, bb_proxy, bb_time, bb_load, bb_tls, bb_conformance,
+		bb_sandbox
 	};
 	const struct bb_test *test;
 	size_t i;
@@ -253,8 +256,8 @@ static void folder_remove(const char *path)
 
 static _Noreturn void usage(void)
 {
-	fprintf(stderr, "usage: blackbox [-t divisor] [--tiny] [--tls] [--list] program "
-	    "[prefix ...]\n");
+	fprintf(stderr, "usage: blackbox [-t divisor] [--tiny] [--tls] [--no-sandbox] [--list] "
+	    "program [prefix ...]\n");
 	exit(2);
 }
 
@@ -265,6 +268,8 @@ static char **run_options(struct run *run, char **argv, bool *list)
 			run->settings.tiny = true;
 		else if (strcmp(*argv, "--tls") == 0)
 			run->settings.tls = true;
+		else if (strcmp(*argv, "--no-sandbox") == 0)
+			run->settings.no_sandbox = true;
 		else if (strcmp(*argv, "--list") == 0)
 			*list = true;
 		else if (strcmp(*argv, "-t") == 0 && argv[1] != NULL)

@@ -435,6 +435,8 @@ static void arguments_make(const char **argv, const char *const *options)
 		*argv++ = "--key";
 		*argv++ = pem_key("ec");
 	}
+	if (test.settings.no_sandbox)
+		*argv++ = "--no-sandbox";
 	for (i = 0; options != NULL && options[i] != NULL; i++) {
 		CHECK(i < OPTIONS_MAX - 20);
 		*argv++ = options[i];
@@ -575,6 +577,24 @@ char *server_event(struct server *server, double seconds)
 			if (strncmp(line, starts[i], strlen(starts[i])) == 0)
 				return line;
 	return strdup("none");
+}
+
+char *server_error(struct server *server)
+{
+	double until = time_now() + 3;
+	char *end;
+
+	while ((end = strchr(server->errors.bytes, '\n')) == NULL) {
+		if (time_now() >= until)
+			return strdup("none");
+		(void)server_line(server, 0.01);
+	}
+	*end = '\0';
+	server->errors.len = 0;
+	CHECK_TEXT(end + 1, "");
+	end = strdup(server->errors.bytes);
+	server->errors.bytes[0] = '\0';
+	return end;
 }
 
 /* --- its life --- */

@@ -38,7 +38,8 @@ enum {
 	FITS = 1,         /* in TINY too */
 	FITS_PLAIN = 2,   /* the same, but not in TINY with TLS: there records wait as well */
 	PLAIN = 4,        /* not with TLS */
-	TLS = 8           /* with TLS only */
+	TLS = 8,          /* with TLS only */
+	SANDBOX = 16      /* not where servers are left without theirs */
 };
 
 #define TEST(name, where, seconds) { #name, name, where, seconds }
@@ -47,7 +48,7 @@ enum {
 extern const struct bb_test bb_handshake[], bb_frames[], bb_cuts[], bb_announce[], bb_strings[],
     bb_offers[], bb_answers[], bb_owner[], bb_scrape[], bb_http[], bb_stats[], bb_options[],
     bb_config[], bb_output[], bb_signals[], bb_limits[], bb_proxy[], bb_time[], bb_load[],
-    bb_tls[], bb_conformance[];
+    bb_tls[], bb_conformance[], bb_sandbox[];
 
 struct settings {
 	const char *program;   /* path of the server's binary */
@@ -55,6 +56,7 @@ struct settings {
 	double divisor;        /* how much faster the server's clocks run; 1: as written */
 	bool tiny;             /* servers get tables of the sizes that FITS speaks of */
 	bool tls;              /* servers get a certificate, and clients speak TLS */
+	bool no_sandbox;       /* servers get that option: a sanitized one does not fit in */
 };
 
 /* Run one test in this process and end every server it has left; does not return. */
@@ -187,6 +189,9 @@ char *server_line(struct server *server, double seconds);
 
 /* The next line of an event or a WARNING, skipping others; "none" when none comes in time. */
 char *server_event(struct server *server, double seconds);
+
+/* The next line of stderr, which server_end does not find any more; "none" when none comes. */
+char *server_error(struct server *server);
 
 /* Return when the server has read all that clients wrote before: a turn of its loop. */
 void server_turn(struct server *server);
