@@ -10,6 +10,7 @@
 #
 # TLS=no leaves TLS out, and with it BearSSL.
 # POLL chooses how readiness is found: epoll (the default on Linux) or posix (poll(2), elsewhere).
+# FLAGS tries what the compiler and the linker know for hardening; `make FLAGS=:` does without.
 # SANDBOX chooses how rights are given up: linux, openbsd (both by default there) or none.
 
 PREFIX = /usr/local
@@ -21,6 +22,7 @@ TRIM = -Wl,--gc-sections
 SPEED = -O2
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 DEFINES = -D_DEFAULT_SOURCE
+FLAGS = sh contrib/flags
 POLL = auto
 SANDBOX = auto
 TLS = yes
@@ -42,10 +44,15 @@ LIBRARIES = $(TLS_LIBRARIES_$(TLS))
 
 all: uwt
 
-COMPILE = $(CC) -std=c11 $(DEFINES) $(WARNINGS) $(CPPFLAGS) $(CFLAGS)
+# The file `flags` has what this compiler and linker know besides: hardening above all.
+COMPILE = . ./flags; $(CC) -std=c11 $(DEFINES) $(WARNINGS) $$compile $(CPPFLAGS) $(CFLAGS)
 
 uwt: $(OBJECTS)
-	$(CC) $(CFLAGS) $(TRIM) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBRARIES)
+	. ./flags; $(CC) $(CFLAGS) $(TRIM) $$link $(LDFLAGS) -o $@ $(OBJECTS) $(LIBRARIES)
+
+flags: contrib/flags contrib/discard.ld settings
+	CC="$(CC)" CFLAGS="$(CPPFLAGS) $(CFLAGS)" LDFLAGS="$(LDFLAGS)" $(FLAGS) >$@.new
+	mv $@.new $@
 
 .SUFFIXES: .c .o
 .c.o:
@@ -59,12 +66,12 @@ hash.o: hash.c
 ws.o: ws.c
 	$(COMPILE) $(SPEED) -c -o $@ ws.c
 
-$(OBJECTS): $(HEADERS) Makefile settings
+$(OBJECTS): $(HEADERS) Makefile settings flags
 
 # Objects of other settings are made anew: this file changes when they do.
 settings: FORCE
-	@echo '$(COMPILE) $(SPEED) $(POLL) $(SANDBOX) $(TLS)' | cmp -s - $@ || \
-	    echo '$(COMPILE) $(SPEED) $(POLL) $(SANDBOX) $(TLS)' >$@
+	@echo '$(COMPILE) $(SPEED) $(LDFLAGS) $(FLAGS) $(POLL) $(SANDBOX) $(TLS)' | cmp -s - $@ || \
+	    echo '$(COMPILE) $(SPEED) $(LDFLAGS) $(FLAGS) $(POLL) $(SANDBOX) $(TLS)' >$@
 FORCE:
 
 site.o: page.h
@@ -124,7 +131,7 @@ dist:
 	git archive --format=tar --prefix=uwt-$(VERSION)/ HEAD | gzip -9 >uwt-$(VERSION).tar.gz
 
 clean:
-	rm -f uwt *.o settings page.h page.h.new uwt-$(VERSION).tar.gz
+	rm -f uwt *.o settings flags flags.new page.h page.h.new uwt-$(VERSION).tar.gz
 	rm -rf build
 
 .PHONY: all run test test-clients test-faults bench install uninstall dist clean
