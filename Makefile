@@ -21,7 +21,8 @@ CFLAGS = -Os -g -fno-asynchronous-unwind-tables -ffunction-sections
 TRIM = -Wl,--gc-sections
 SPEED = -O2
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion
-DEFINES = -D_DEFAULT_SOURCE
+# The latter two give systems of 32 bits a time that goes on after 2038.
+DEFINES = -D_DEFAULT_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64
 FLAGS = sh contrib/flags
 POLL = auto
 SANDBOX = auto
