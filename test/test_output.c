@@ -228,7 +228,7 @@ static void not_read(void)
 		struct scene *scene = scene_new(kind);
 		uint64_t start = clock_ms();
 
-		for (uint32_t i = 0; i < 12000; i++) {
+		for (uint32_t i = 0; i < 60000; i++) {
 			line_add(scene, i);
 			if (i % 10 == 0)
 				output_flush(&scene->output);
@@ -236,11 +236,11 @@ static void not_read(void)
 		CHECK(clock_ms() - start < 5000);       /* were it to block, it would be for ever */
 		CHECK(scene->output.dropped > 0 && scene->output.length <= OUTPUT_SIZE);
 		scene_finish(scene);
-		CHECK(lines_check(scene, 12000) > 0);
+		CHECK(lines_check(scene, 60000) > 0);
 		CHECK(scene->output.dropped == 0);
-		line_add(scene, 12000);
+		line_add(scene, 60000);
 		scene_finish(scene);
-		CHECK(lines_check(scene, 12001) > 0);
+		CHECK(lines_check(scene, 60001) > 0);
 		scene_free(scene);
 	}
 }
