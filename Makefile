@@ -64,6 +64,8 @@ buf.o: buf.c
 	$(COMPILE) $(SPEED) -c -o $@ buf.c
 hash.o: hash.c
 	$(COMPILE) $(SPEED) -c -o $@ hash.c
+msg.o: msg.c
+	$(COMPILE) $(SPEED) -c -o $@ msg.c
 ws.o: ws.c
 	$(COMPILE) $(SPEED) -c -o $@ ws.c
 

@@ -14,25 +14,17 @@ struct token {
 	uint32_t start, end;    /* of its text; of a string's inside */
 	uint32_t after;         /* the first token behind it and all that is in it */
 	uint8_t kind;
-};
-
-enum expect {
-	EXPECT_VALUE,
-	EXPECT_VALUE_OR_END,    /* after `[` */
-	EXPECT_KEY,
-	EXPECT_KEY_OR_END,      /* after `{` */
-	EXPECT_COMMA_OR_END,
-	EXPECT_NOTHING          /* it is not JSON */
+	bool escaped;           /* a string with a backslash in it */
 };
 
 struct scan {
 	const uint8_t *text;
-	const uint8_t *at;
 	const uint8_t *end;
 	struct token *tokens;
-	uint32_t count;         /* of them; more than MSG_TOKENS_MAX are not written */
+	uint32_t count;         /* of them; there is room for MSG_TOKENS_MAX */
 	uint32_t open;          /* the innermost that is; its `after` is the one around it */
 	unsigned depth;
+	bool empty;             /* of that one nothing has been read yet */
 };
 
 static bool is_digit(uint8_t c)
@@ -75,7 +67,7 @@ static unsigned first_stop(uint64_t stops)
 	return (unsigned)(((((stops & (0 - stops)) - 1) & ONES) * ONES >> 56) - 1);
 }
 
-/* The skip functions return where the thing ends, NULL if it is malformed. */
+/* The skip and scan functions return where the thing ends, NULL if it is malformed. */
 
 /* After the backslash. */
 static const uint8_t *escape_skip(const uint8_t *at, const uint8_t *end)
@@ -111,21 +103,6 @@ static const uint8_t *plain_skip(const uint8_t *at, const uint8_t *end)
 	return at;
 }
 
-/* After the opening quote, to after the closing one. */
-static const uint8_t *string_skip(const uint8_t *at, const uint8_t *end)
-{
-	for (;;) {
-		at = plain_skip(at, end);
-		if (at == end || *at < 0x20)
-			return NULL;
-		if (*at++ == '"')
-			return at;
-		at = escape_skip(at, end);
-		if (at == NULL)
-			return NULL;
-	}
-}
-
 static const uint8_t *digits_skip(const uint8_t *at, const uint8_t *end)
 {
 	const uint8_t *start = at;
@@ -159,70 +136,78 @@ static const uint8_t *name_skip(const uint8_t *at, const uint8_t *end, const cha
 	return (size_t)(end - at) >= len && memcmp(at, name, len) == 0 ? at + len : NULL;
 }
 
-static inline void blanks_skip(struct scan *scan)
+static INLINE const uint8_t *blanks_skip(const uint8_t *at, const uint8_t *end)
 {
-	while (scan->at < scan->end && (*scan->at == ' ' || *scan->at == '\n'
-	    || *scan->at == '\r' || *scan->at == '\t'))
-		scan->at++;
+	while (at < end && *at <= ' ' && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
+		at++;
+	return at;
 }
 
-/* A token that begins at scan->at; NULL if there are too many. */
-static struct token *scan_token(struct scan *scan, enum kind kind)
+/* A token that begins at a place; NULL if there are too many. */
+static INLINE struct token *scan_token(struct scan *scan, const uint8_t *at, enum kind kind)
 {
 	struct token *token = &scan->tokens[scan->count];
 
 	if (scan->count == MSG_TOKENS_MAX)
 		return NULL;
-	token->start = (uint32_t)(scan->at - scan->text);
+	token->start = (uint32_t)(at - scan->text);
 	token->after = ++scan->count;
 	token->kind = (uint8_t)kind;
 	return token;
 }
 
-static enum expect scan_open(struct scan *scan, enum kind kind)
+static const uint8_t *scan_open(struct scan *scan, const uint8_t *at, enum kind kind)
 {
-	struct token *token = scan_token(scan, kind);
+	struct token *token = scan_token(scan, at, kind);
 
 	if (token == NULL || scan->depth == MSG_DEPTH_MAX)
-		return EXPECT_NOTHING;
+		return NULL;
 	token->after = scan->open;
 	scan->open = scan->count - 1;
 	scan->depth++;
-	scan->at++;
-	return kind == KIND_OBJECT ? EXPECT_KEY_OR_END : EXPECT_VALUE_OR_END;
+	scan->empty = true;
+	return at + 1;
 }
 
-static enum expect scan_close(struct scan *scan)
+static const uint8_t *scan_close(struct scan *scan, const uint8_t *at)
 {
 	struct token *token = &scan->tokens[scan->open];
 
 	scan->open = token->after;
-	scan->at++;
 	token->after = scan->count;
-	token->end = (uint32_t)(scan->at - scan->text);
+	token->end = (uint32_t)(at + 1 - scan->text);
 	scan->depth--;
-	return EXPECT_COMMA_OR_END;
+	scan->empty = false;
+	return at + 1;
 }
 
-/* A string, at whose opening quote the scan is. */
-static bool scan_string(struct scan *scan)
+static INLINE const uint8_t *scan_string(struct scan *scan, const uint8_t *at)
 {
-	struct token *token;
+	struct token *token = scan_token(scan, at + 1, KIND_STRING);
+	const uint8_t *end = scan->end;
 
-	scan->at++;
-	token = scan_token(scan, KIND_STRING);
-	scan->at = string_skip(scan->at, scan->end);
-	if (token == NULL || scan->at == NULL)
-		return false;
-	token->end = (uint32_t)(scan->at - 1 - scan->text);
-	return true;
+	if (token == NULL)
+		return NULL;
+	token->escaped = false;
+	for (at = plain_skip(at + 1, end); at < end && *at == '\\'; at = plain_skip(at, end)) {
+		token->escaped = true;
+		do {    /* most escapes are those of line ends, two at a time */
+			at = escape_skip(at + 1, end);
+		} while (at != NULL && at < end && *at == '\\');
+		if (at == NULL)
+			return NULL;
+	}
+	if (at == end || *at != '"')
+		return NULL;
+	token->end = (uint32_t)(at - scan->text);
+	return at + 1;
 }
 
 /* A number, true, false or null. */
-static bool scan_primitive(struct scan *scan)
+static const uint8_t *scan_primitive(struct scan *scan, const uint8_t *at)
 {
-	struct token *token = scan_token(scan, KIND_PRIMITIVE);
-	const uint8_t *at = scan->at, *end = scan->end;
+	struct token *token = scan_token(scan, at, KIND_PRIMITIVE);
+	const uint8_t *end = scan->end;
 
 	switch (*at) {
 	case 't':
@@ -238,84 +223,72 @@ static bool scan_primitive(struct scan *scan)
 		at = number_skip(at, end);
 	}
 	if (token == NULL || at == NULL)
-		return false;
-	scan->at = at;
+		return NULL;
 	token->end = (uint32_t)(at - scan->text);
-	return true;
+	return at;
 }
 
-static enum expect scan_value(struct scan *scan)
+/* A value; of an object or an array only its bracket. */
+static const uint8_t *scan_value(struct scan *scan, const uint8_t *at)
 {
-	bool good;
-
-	if (*scan->at == '{')
-		return scan_open(scan, KIND_OBJECT);
-	if (*scan->at == '[')
-		return scan_open(scan, KIND_ARRAY);
-	good = *scan->at == '"' ? scan_string(scan) : scan_primitive(scan);
-	return good ? EXPECT_COMMA_OR_END : EXPECT_NOTHING;
+	switch (*at) {
+	case '"': return scan_string(scan, at);
+	case '{': return scan_open(scan, at, KIND_OBJECT);
+	case '[': return scan_open(scan, at, KIND_ARRAY);
+	default: return scan_primitive(scan, at);
+	}
 }
 
-/* A key and its colon. */
-static enum expect scan_key(struct scan *scan)
+/* A key, its colon, and the value. */
+static const uint8_t *scan_member(struct scan *scan, const uint8_t *at)
 {
-	if (*scan->at != '"' || !scan_string(scan))
-		return EXPECT_NOTHING;
-	blanks_skip(scan);
-	if (scan->at == scan->end || *scan->at != ':')
-		return EXPECT_NOTHING;
-	scan->at++;
-	return EXPECT_VALUE;
+	if (*at != '"')
+		return NULL;
+	at = scan_string(scan, at);
+	if (at == NULL)
+		return NULL;
+	at = blanks_skip(at, scan->end);
+	if (at == scan->end || *at != ':')
+		return NULL;
+	at = blanks_skip(at + 1, scan->end);
+	return at < scan->end ? scan_value(scan, at) : NULL;
 }
 
-static enum expect scan_comma_or_end(struct scan *scan)
+/* What comes next in the innermost object or array: its end, or an entry and the comma before it. */
+static const uint8_t *scan_entry(struct scan *scan, const uint8_t *at)
 {
 	bool object = scan->tokens[scan->open].kind == KIND_OBJECT;
 
-	if (*scan->at == (object ? '}' : ']'))
-		return scan_close(scan);
-	if (*scan->at != ',')
-		return EXPECT_NOTHING;
-	scan->at++;
-	return object ? EXPECT_KEY : EXPECT_VALUE;
-}
-
-static enum expect scan_step(struct scan *scan, enum expect expect)
-{
-	switch (expect) {
-	case EXPECT_KEY_OR_END:
-		return *scan->at == '}' ? scan_close(scan) : scan_key(scan);
-	case EXPECT_KEY:
-		return scan_key(scan);
-	case EXPECT_VALUE_OR_END:
-		return *scan->at == ']' ? scan_close(scan) : scan_value(scan);
-	case EXPECT_VALUE:
-		return scan_value(scan);
-	case EXPECT_COMMA_OR_END:
-		return scan_comma_or_end(scan);
-	case EXPECT_NOTHING:
-		break;
+	if (*at == (object ? '}' : ']'))
+		return scan_close(scan, at);
+	if (!scan->empty) {
+		if (*at != ',')
+			return NULL;
+		at = blanks_skip(at + 1, scan->end);
+		if (at == scan->end)
+			return NULL;
 	}
-	return EXPECT_NOTHING;
+	scan->empty = false;
+	return object ? scan_member(scan, at) : scan_value(scan, at);
 }
 
 /* Find the tokens of a text: how many there are, 0 if it is not one JSON object within the limits. */
 static uint32_t tokens_find(const char *text, size_t len, struct token *tokens)
 {
-	struct scan scan = { .text = (const uint8_t *)text, .at = (const uint8_t *)text,
-		.end = (const uint8_t *)text + len, .tokens = tokens };
-	enum expect expect = EXPECT_VALUE;
+	struct scan scan = { .text = (const uint8_t *)text, .end = (const uint8_t *)text + len,
+		.tokens = tokens };
+	const uint8_t *at = blanks_skip(scan.text, scan.end);
 
-	blanks_skip(&scan);
-	if (scan.at == scan.end || *scan.at != '{')
+	if (at == scan.end || *at != '{')
 		return 0;
-	do {
-		expect = scan_step(&scan, expect);
-		if (expect == EXPECT_NOTHING)
+	at = scan_open(&scan, at, KIND_OBJECT);
+	while (at != NULL && scan.depth > 0) {
+		at = blanks_skip(at, scan.end);
+		if (at == scan.end)
 			return 0;
-		blanks_skip(&scan);
-	} while (scan.at < scan.end && scan.depth > 0);
-	return scan.at == scan.end && scan.depth == 0 ? scan.count : 0;
+		at = scan_entry(&scan, at);
+	}
+	return at != NULL && blanks_skip(at, scan.end) == scan.end ? scan.count : 0;
 }
 
 /* ---- Code points ----
@@ -413,23 +386,6 @@ static bool escaped_is(struct msg_slice string, const struct word *word)
 	return i == word->len && at == end;
 }
 
-/* Which of the words does the inside of a JSON string mean? Returns count if none. */
-static size_t word_find(struct msg_slice string, const struct word *words, size_t count)
-{
-	size_t i;
-
-	for (i = 0; i < count; i++) {
-		if (string.len == words[i].len && *string.text == *words[i].text
-		    && memcmp(string.text, words[i].text, string.len) == 0)
-			return i;
-	}
-	if (memchr(string.text, '\\', string.len) == NULL)
-		return count;
-	for (i = 0; i < count && !escaped_is(string, &words[i]); i++)
-		;
-	return i;
-}
-
 /* Are these 20 bytes ASCII that JSON need not escape? The words overlap. */
 static bool id_is_plain(const uint8_t *at)
 {
@@ -466,12 +422,12 @@ static bool id_read(struct msg_slice string, uint8_t id[static MSG_ID_SIZE])
 	return i == MSG_ID_SIZE && at == end;
 }
 
-static bool offer_id_is_usable(struct msg_slice string)
+static bool offer_id_is_usable(struct msg_slice string, bool escaped)
 {
 	const uint8_t *at = (const uint8_t *)string.text, *end = at + string.len;
 	size_t points;
 
-	if (string.len <= MSG_OFFER_ID_MAX && memchr(at, '\\', string.len) == NULL)
+	if (string.len <= MSG_OFFER_ID_MAX && !escaped)
 		return true;
 	for (points = 0; at < end; points++) {
 		if (points == MSG_OFFER_ID_MAX || point_next(&at, end) == POINT_LONE)
@@ -590,13 +546,31 @@ static bool value_is_number(const struct reader *reader, uint32_t value)
 	return first == '-' || is_digit((uint8_t)first);
 }
 
-/* Which of the words is a value? Returns count if none. */
+/* Which of the words does a string mean? Returns count if none. */
+static INLINE size_t string_word(const struct reader *reader, uint32_t string,
+    const struct word *words, size_t count)
+{
+	struct msg_slice text = value_text(reader, string);
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		if (text.len == words[i].len && *text.text == *words[i].text
+		    && memcmp(text.text, words[i].text, text.len) == 0)
+			return i;
+	}
+	if (!reader->tokens[string].escaped)
+		return count;
+	for (i = 0; i < count && !escaped_is(text, &words[i]); i++)
+		;
+	return i;
+}
+
+/* The same of a value of any kind. */
 static size_t value_word(const struct reader *reader, uint32_t value, const struct word *words,
     size_t count)
 {
-	if (!value_is(reader, value, KIND_STRING))
-		return count;
-	return word_find(value_text(reader, value), words, count);
+	return value_is(reader, value, KIND_STRING) ?
+	    string_word(reader, value, words, count) : count;
 }
 
 static bool value_is_id(const struct reader *reader, uint32_t value, uint8_t id[static MSG_ID_SIZE])
@@ -623,7 +597,7 @@ static void members_find(const struct reader *reader, uint32_t object, const str
 
 	memset(values, 0, (count + 1) * sizeof *values);
 	for (at = object + 1; at < end; at = reader->tokens[at + 1].after)
-		values[word_find(value_text(reader, at), names, count)] = at + 1;
+		values[string_word(reader, at, names, count)] = at + 1;
 }
 
 /* ---- Messages ---- */
@@ -654,7 +628,8 @@ static bool offer_read(const struct reader *reader, uint32_t body, uint32_t offe
 	uint32_t values[2];
 
 	if (!value_is(reader, body, KIND_OBJECT) || !value_is(reader, offer_id, KIND_STRING)
-	    || !offer_id_is_usable(value_text(reader, offer_id)))
+	    || !offer_id_is_usable(value_text(reader, offer_id),
+	    reader->tokens[offer_id].escaped))
 		return false;
 	members_find(reader, body, &sdp, 1, values);
 	if (!value_is(reader, values[0], KIND_STRING))
