@@ -690,6 +690,21 @@ static void conn_event(struct uwt_server *server, uint32_t number, uint32_t gene
 		conn_readable(server, number);
 }
 
+/* While one connection is worked on, fetch what those after it will need: in large tables the wait
+ * for memory is half of an announce. */
+static void expect(const struct uwt_server *server, const struct poll_event *events, int left)
+{
+	int ahead;
+
+	if (left > SWARM_AHEAD)
+		__builtin_prefetch(&server->conns.at[(uint32_t)events[SWARM_AHEAD].tag], 1);
+	for (ahead = SWARM_AHEAD; ahead > 0; ahead--) {
+		if (ahead < left)
+			tracker_expect(server->tracker, (uint32_t)events[ahead].tag,
+			    (unsigned)ahead);
+	}
+}
+
 /* Connections first, then listeners: so that who leaves makes room for who comes. */
 static void dispatch(struct uwt_server *server, const struct poll_event *events, int count)
 {
@@ -699,6 +714,7 @@ static void dispatch(struct uwt_server *server, const struct poll_event *events,
 
 	for (i = 0; i < count; i++) {
 		number = (uint32_t)events[i].tag;
+		expect(server, events + i, count - i);
 		if (number != 0) {
 			conn_event(server, number, (uint32_t)(events[i].tag >> 32),
 			    events[i].ready);

@@ -267,9 +267,33 @@ uint32_t swarm_member(const struct swarm *swarm, uint32_t torrent, uint32_t peer
 	return at;
 }
 
-void swarm_expect(const struct swarm *swarm, uint32_t link)
+/* A function that does nothing but fetch has no effect that gcc 12 knows: it drops the calls. */
+#define FETCHING inline __attribute__((always_inline))
+
+/* An entry may lie in two lines of the cache. */
+static FETCHING void fetch(const void *entry, size_t size)
 {
-	__builtin_prefetch(&swarm->member[swarm->link[link].first]);
+	__builtin_prefetch(entry);
+	__builtin_prefetch((const char *)entry + size - 1);
+}
+
+/* All that an announce will touch, in one wait for memory instead of five. */
+static FETCHING void fetch_around(const struct swarm *swarm, const struct member *member)
+{
+	fetch(&swarm->torrent[member->torrent], sizeof(struct torrent));
+	fetch(&swarm->peer[member->peer], SWARM_ID_SIZE);
+	__builtin_prefetch(&swarm->member[member->age_before].age_after, 1);
+	__builtin_prefetch(&swarm->member[member->age_after].age_before, 1);
+}
+
+void swarm_expect(const struct swarm *swarm, uint32_t link, unsigned ahead)
+{
+	if (ahead == SWARM_AHEAD)
+		__builtin_prefetch(&swarm->link[link]);
+	else if (ahead == 1)
+		fetch_around(swarm, &swarm->member[swarm->link[link].first]);
+	else
+		fetch(&swarm->member[swarm->link[link].first], sizeof(struct member));
 }
 
 uint32_t swarm_recent(const struct swarm *swarm, uint32_t link,
@@ -278,11 +302,7 @@ uint32_t swarm_recent(const struct swarm *swarm, uint32_t link,
 	uint32_t at = swarm->link[link].first;
 	const struct member *member = &swarm->member[at];
 
-	/* All that an announce will touch, in one wait for memory instead of five. */
-	__builtin_prefetch(&swarm->torrent[member->torrent]);
-	__builtin_prefetch(&swarm->peer[member->peer]);
-	__builtin_prefetch(&swarm->member[member->age_before].age_after, 1);
-	__builtin_prefetch(&swarm->member[member->age_after].age_before, 1);
+	fetch_around(swarm, member);
 	if (at == 0 || memcmp(swarm->torrent[member->torrent].info_hash, info_hash,
 	    SWARM_ID_SIZE) != 0 || memcmp(swarm->peer[member->peer].id, peer_id,
 	    SWARM_ID_SIZE) != 0)

@@ -87,8 +87,11 @@ uint32_t swarm_same(const struct swarm *swarm, uint32_t torrent, uint32_t peer, 
 /* The one of them that belongs to a link, or 0. */
 uint32_t swarm_member(const struct swarm *swarm, uint32_t torrent, uint32_t peer, uint32_t link);
 
-/* A message of a link is about to be looked at: have the memory ready. */
-void swarm_expect(const struct swarm *swarm, uint32_t link);
+#define SWARM_AHEAD 3               /* of how many messages memory is fetched in advance */
+
+/* A message of a link will be looked at after `ahead` (SWARM_AHEAD to 1) others, or 0: now. Fetch
+ * the memory that it needs, as far as what that depends on came in the steps before. */
+void swarm_expect(const struct swarm *swarm, uint32_t link, unsigned ahead);
 
 /* A link's newest membership, if it is of this torrent and peer, else 0: found without a table. */
 uint32_t swarm_recent(const struct swarm *swarm, uint32_t link,

@@ -560,6 +560,11 @@ static bool is_keep_alive(const char *text, size_t length)
 	return length == 0 || (length == 2 && memcmp(text, "{}", 2) == 0);
 }
 
+void tracker_expect(const struct tracker *tracker, uint32_t link, unsigned ahead)
+{
+	swarm_expect(tracker->swarm, link, ahead);
+}
+
 void tracker_message(struct tracker *tracker, uint32_t link, enum swarm_family family,
     const char *text, size_t length, uint64_t now)
 {
@@ -568,7 +573,7 @@ void tracker_message(struct tracker *tracker, uint32_t link, enum swarm_family f
 
 	if (is_keep_alive(text, length))
 		return;
-	swarm_expect(tracker->swarm, link);
+	swarm_expect(tracker->swarm, link, 0);
 	if (msg_parse(&tracker->msg, text, length, tracker->scratch) != MSG_OK)
 		judge(tracker, &request);
 	else if (tracker->msg.action == MSG_SCRAPE)

@@ -60,6 +60,9 @@ size_t tracker_size(const struct tracker_options *options);
  * caller's. */
 struct tracker *tracker_init(void *memory, const struct tracker_options *options);
 
+/* A link's message will be taken after some others: see swarm_expect. */
+void tracker_expect(const struct tracker *tracker, uint32_t link, unsigned ahead);
+
 /* Take one message of valid UTF-8 from a link, whose peer is reached as family says. Everything it
  * leads to has been emitted on return: first the reply, then what is relayed. */
 void tracker_message(struct tracker *tracker, uint32_t link, enum swarm_family family,

@@ -465,14 +465,15 @@ static int compare_times(const void *a, const void *b)
 	return (first > second) - (first < second);
 }
 
-/* The middle time of a batch of announces from random members, in ns for each announce. */
+/* The middle time of a batch of announces from random members, in ns for each announce. They come
+ * one by one, or together, when the server has the next ones' memory fetched. */
 static double announce_time(struct world *world, const struct message *model, uint32_t members,
-    uint32_t swarms)
+    uint32_t swarms, bool together)
 {
 	static struct message batch[BATCH];
 	static double times[BATCHES];
 	static uint32_t links[BATCH];
-	unsigned round, i;
+	unsigned round, i, ahead;
 	double start;
 
 	for (round = 0; round < BATCHES; round++) {
@@ -481,8 +482,13 @@ static double announce_time(struct world *world, const struct message *model, ui
 			member_message(&batch[i], model, links[i] - 1, (links[i] - 1) % swarms);
 		}
 		start = time_now();
-		for (i = 0; i < BATCH; i++)
+		for (i = 0; i < BATCH; i++) {
+			for (ahead = SWARM_AHEAD; ahead > 0 && together; ahead--) {
+				if (i + ahead < BATCH)
+					tracker_expect(world->tracker, links[i + ahead], ahead);
+			}
 			take(world, links[i], batch[i].text, batch[i].length);
+		}
 		times[round] = (time_now() - start) / BATCH;
 	}
 	qsort(times, BATCHES, sizeof times[0], compare_times);
@@ -502,9 +508,10 @@ static void measure_size(uint32_t members, uint32_t swarms)
 		member_message(&message, &announce, i, i % swarms);
 		take(world, i + 1, message.text, message.length);
 	}
-	printf("%11lu %11lu %14.0f %18.0f\n", (unsigned long)members, (unsigned long)swarms,
-	    announce_time(world, &announce, members, swarms),
-	    announce_time(world, &offers, members, swarms));
+	printf("%11lu %11lu %14.0f %14.0f %18.0f\n", (unsigned long)members, (unsigned long)swarms,
+	    announce_time(world, &announce, members, swarms, false),
+	    announce_time(world, &announce, members, swarms, true),
+	    announce_time(world, &offers, members, swarms, true));
 	fflush(stdout);
 	pages_release(world->tracker, world->tracker_size);
 	pages_release(world, sizeof *world);
@@ -515,8 +522,8 @@ static void run_sizes(void)
 	static const uint32_t sizes[] = { 1000, 10000, 100000, 1000000 };
 	size_t i;
 
-	printf("%11s %11s %14s %18s\n", "memberships", "torrents", "announce, ns",
-	    "with 5 offers, ns");
+	printf("%11s %11s %14s %14s %18s\n", "memberships", "torrents", "announce, ns",
+	    "together, ns", "with 5 offers, ns");
 	for (i = 0; i < 4; i++)
 		measure_size(sizes[i], 1);
 	for (i = 0; i < 4; i++)
