@@ -376,9 +376,13 @@ static size_t websocket_input(struct uwt_server *server, uint32_t number, uint8_
 void conn_input(struct uwt_server *server, uint32_t number, uint8_t *data, size_t length)
 {
 	struct conn *conn = &server->conns.at[number];
+	unsigned parts = 0;
 
 	while (length > 0 && !(conn->flags & CONN_PAUSED)) {
 		size_t used;
+
+		if (++parts > FRAMES_FAIR)
+			conn->flags |= CONN_HASTY;
 
 		if (conn->state == CONN_WEBSOCKET)
 			used = websocket_input(server, number, data, length);
@@ -447,7 +451,8 @@ static void refuse_tls(struct uwt_server *server, uint32_t number)
 void conn_readable(struct uwt_server *server, uint32_t number)
 {
 	struct conn *conn = &server->conns.at[number];
-	ssize_t got = recv(conn->fd, server->input, READ_SIZE, 0);
+	size_t most = conn->flags & CONN_HASTY ? READ_HASTY : READ_SIZE;
+	ssize_t got = recv(conn->fd, server->input, most, 0);
 
 	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ||
 	    errno == ENOBUFS || errno == ENOMEM))
@@ -460,6 +465,10 @@ void conn_readable(struct uwt_server *server, uint32_t number)
 		conn_input_ended(server, number);
 		return;
 	}
+	if ((size_t)got == most)
+		conn->flags |= CONN_HASTY;
+	else
+		conn->flags &= (uint16_t)~CONN_HASTY;
 	if (conn->state == CONN_WEBSOCKET)
 		conn_time(server, number, TIMER_ALIVE);
 	if (is_hello(conn, server->input)) {

@@ -26,6 +26,8 @@
 #include "ws.h"
 
 #define READ_SIZE 65536         /* bytes of one recv */
+#define READ_HASTY 4096         /* and of one of a connection that fills it, or with more than */
+#define FRAMES_FAIR 32          /* so many frames: it has more waiting than its share of a turn */
 #define OUT_MAX 262144          /* unsent bytes of one connection */
 
 /* The lists by time; how long a connection may stay in each is in server.c. */

@@ -17,7 +17,7 @@
 #endif
 
 #define EVENTS_MAX 256          /* handled in one turn */
-#define ACCEPTS_MAX 32          /* of one listener in one turn */
+#define ACCEPTS_MAX 8           /* of one listener in one turn */
 #define SPARE_CONNS 16          /* beyond the limit: to tell newcomers that it is full */
 #define SPARE_DESCRIPTORS (SPARE_CONNS + LISTEN_MAX + 16)
 #define ACCEPT_PAUSE 100        /* ms without accepting when the system has no descriptor left */

@@ -11,6 +11,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "abuse.h"
+
 #define LARGE (200 * 1024)      /* bytes */
 #define FAST_GAP 100000         /* ns between two announces */
 #define DEAF_GAP 1000000        /* ns between two scrapes */
@@ -146,6 +148,14 @@ static void deaf(struct disturber *disturber)
 	pace(disturber, DEAF_GAP, deaf_send);
 }
 
+static void abuse(const struct disturb_plan *plan, const struct disturber *disturber)
+{
+	struct abuse *abuse = abuse_new((enum abuse_kind)(plan->kind - DISTURB_ABUSE), plan->port);
+
+	while (goes(disturber))
+		atomic_store(&disturber->shared->ended, abuse_poll(abuse, 10));
+}
+
 static void disturber_init(struct disturber *disturber, const struct disturb_plan *plan,
     struct disturb_shared *shared)
 {
@@ -176,7 +186,10 @@ static void disturb(const struct disturb_plan *plan, struct disturb_shared *shar
 	atomic_store(&shared->ready, true);
 	while (!goes(disturber))
 		wires_poll(&disturber->crowd.wires, 1);
-	kinds[plan->kind](disturber);
+	if (plan->kind < DISTURB_ABUSE)
+		kinds[plan->kind](disturber);
+	else
+		abuse(plan, disturber);
 	atomic_store(&shared->done, true);
 	for (;;)
 		wires_poll(&disturber->crowd.wires, -1);

@@ -18,7 +18,8 @@ enum disturbance {
 	/* one scrapes a thousand times a second and does not read what it asked for */
 	DISTURB_DEAF,
 	DISTURB_LARGE,          /* one sends messages of 200 KiB, the next when one is answered */
-	DISTURB_FAST            /* one announces 10,000 times a second */
+	DISTURB_FAST,           /* one announces 10,000 times a second */
+	DISTURB_ABUSE           /* and from here on those of abuse.h, in its order */
 };
 
 /* What both processes see. */
@@ -33,7 +34,7 @@ struct disturb_shared {
 };
 
 struct disturb_plan {
-	enum disturbance kind;
+	unsigned kind;          /* enum disturbance */
 	uint16_t port;
 	bool secure;
 	enum wire_resume resume;

@@ -37,7 +37,7 @@ struct load {
 	unsigned rate;                  /* open loop: announces a second */
 	bool secure;
 	enum wire_resume resume;
-	enum disturbance disturbance;
+	unsigned disturbance;           /* enum disturbance */
 	unsigned disturbers;            /* peers in the storm */
 	struct crowd crowd;
 	bool issuing;                   /* what ends is followed by a next one */
@@ -69,7 +69,8 @@ static const char usage[] =
     "  -r N      open: announces a second [1000]\n"
     "  -S        TLS\n"
     "  -R full|own|shared   TLS sessions that are resumed [own]\n"
-    "  -d storm|deaf|large|fast    open: measure once more while some peers do that\n"
+    "  -d storm|deaf|large|fast|silent|heads|bodies|hellos|flood|pipeline|fragments|pings|streams\n"
+	    "            open: measure once more while some peers do that\n"
     "  -D N      peers in the storm [1000]\n";
 
 /* -- measuring --------------------------------------------------------------------------- */
@@ -391,16 +392,18 @@ static bool read_words(struct load *load, int letter, const char *value)
 {
 	static const char *const modes[] = { "closed", "open", "churn", "idle" };
 	static const char *const resumes[] = { "full", "own", "shared" };
-	static const char *const disturbances[] = { "none", "storm", "deaf", "large", "fast" };
+	static const char *const disturbances[] = { "none", "storm", "deaf", "large", "fast",
+	    "silent", "heads", "bodies", "hellos", "flood", "pipeline", "fragments", "pings",
+	    "streams" };
 	int at = letter == 'm' ? word_of(value, modes, 4) : letter == 'R' ?
-	    word_of(value, resumes, 3) : word_of(value, disturbances, 5);
+	    word_of(value, resumes, 3) : word_of(value, disturbances, 14);
 
 	if (at < 0)
 		return false;
 	switch (letter) {
 	case 'm': load->mode = (enum mode)at; break;
 	case 'R': load->resume = (enum wire_resume)at; break;
-	default: load->disturbance = (enum disturbance)at; break;
+	default: load->disturbance = (unsigned)at; break;
 	}
 	return true;
 }
