@@ -5,6 +5,7 @@
 #   make test       install what is missing, build and run the tests (a minute or three)
 #   make test-clients   the same with real clients: browsers, WebTorrent, libtorrent
 #   make test-faults    make every system call fail, one by one (over a minute)
+#   make fuzz       run each fuzzer for FUZZ_SECONDS (60); needs clang
 #   make bench      compare with other trackers; needs Linux and two cores
 #   make install    to PREFIX; make uninstall; make dist; make clean
 #
@@ -110,6 +111,10 @@ test-faults:
 	sh contrib/deps build test
 	CC="$(CC)" CPPFLAGS="$(CPPFLAGS)" LDFLAGS="$(LDFLAGS)" sh test/faults
 
+fuzz:
+	sh contrib/deps fuzz
+	CPPFLAGS="$(CPPFLAGS)" LDFLAGS="$(LDFLAGS)" sh test/fuzz/run
+
 bench: uwt
 	sh contrib/deps build bench
 	CC="$(CC)" TLS=$(TLS) CPPFLAGS="$(CPPFLAGS)" LDFLAGS="$(LDFLAGS)" sh bench/run
@@ -137,4 +142,4 @@ clean:
 	rm -f uwt *.o settings flags flags.new page.h page.h.new uwt-$(VERSION).tar.gz
 	rm -rf build
 
-.PHONY: all run test test-clients test-faults bench install uninstall dist clean
+.PHONY: all run test test-clients test-faults fuzz bench install uninstall dist clean
