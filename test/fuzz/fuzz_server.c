@@ -16,6 +16,7 @@
 #define FLOOD_MAX (160 * 1024)
 #define PAGE_SIZE (100 * 1024)  /* of an operator's, more than is encrypted at a time */
 #define REQUESTS_MAX (32 * 1024)
+#define RECORDS_MANY 1100       /* more than a connection may have without application data */
 
 static bool secure;             /* TLS is on */
 static size_t requests_left;    /* bytes of them in floods: each request takes a turn */
@@ -343,22 +344,42 @@ static void spoil(struct client *client, struct input *input)
 		in->at[at % in->length] ^= with;
 }
 
+static void record_put(const struct client *client, uint8_t type, struct input part)
+{
+	struct world_socket *socket = &world.sockets[client->peer];
+	uint8_t head[5] = { type, 3, 3, 0, (uint8_t)part.left };
+
+	if (socket->in_ended)
+		return;
+	world_bytes_add(&socket->in, head, sizeof head);
+	world_bytes_add(&socket->in, part.at, part.left);
+}
+
 /* A record that no cipher has made, or an end of what a cipher does. */
 static void record(struct client *client, struct input *input)
 {
 	uint8_t type = input_byte(input), size = input_byte(input);
 	struct input part = input_part(input, size);
-	uint8_t head[5] = { type, 3, 3, 0, (uint8_t)part.left };
 
 	client->clean = false;
 	if (client->cipher != NULL && type == 1) {
 		cipher_end(client->cipher);
 	} else if (client->cipher != NULL && type == 2) {
 		cipher_renegotiate(client->cipher);
-	} else if (!world.sockets[client->peer].in_ended) {
-		world_bytes_add(&world.sockets[client->peer].in, head, sizeof head);
-		world_bytes_add(&world.sockets[client->peer].in, part.at, part.left);
+	} else {
+		record_put(client, type, part);
 	}
+}
+
+static void many_records(struct client *client, struct input *input)
+{
+	uint8_t type = input_byte(input), size = input_byte(input) % 16;
+	struct input part = input_part(input, size);
+	int i;
+
+	client->clean = false;
+	for (i = 0; i < RECORDS_MANY; i++)
+		record_put(client, type, part);
 }
 
 /* -- all together ------------------------------------------------------------------------------ */
@@ -367,7 +388,7 @@ static void record(struct client *client, struct input *input)
 static void (*const operations[])(struct client *, struct input *) = {
 	turn, turn, turn, turn, pass, pass, shut, announce, announce, announce, announce, answer,
 	answer, scrape, json, bytes, frame, request, window, chunk, fault, leave, flood, manner,
-	spoil, record
+	spoil, record, many_records
 };
 
 #define OPERATIONS (sizeof operations / sizeof operations[0])

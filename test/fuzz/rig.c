@@ -244,12 +244,15 @@ static void load_keys(void)
 		{ pem_rsa_certificate, sizeof pem_rsa_certificate - 1, pem_rsa_key,
 		    sizeof pem_rsa_key - 1 }
 	};
-	char error[UWT_ERROR_MAX];
-	size_t wrong;
-
 	/* RSA costs much time, so that it is only for those with little else to do. */
-	MUST(uwt_server_keys(rig.server, pairs, rig.server->options.tls_whole ? 2 : 1, &wrong,
-	    error));
+	size_t count = rig.server->options.tls_whole ? 2 : 1, wrong, i;
+	char error[UWT_ERROR_MAX];
+	struct uwt_doubts doubts;
+
+	MUST(uwt_server_keys(rig.server, pairs, count, &wrong, error));
+	for (i = 0; i < count; i++)
+		MUST(uwt_server_doubts(rig.server, i, &doubts) && doubts.from < doubts.to);
+	MUST(!uwt_server_doubts(rig.server, count, &doubts));
 }
 
 void rig_begin(const struct uwt_options *options, bool roomy)
