@@ -28,7 +28,9 @@ char *file_read(int fd, size_t max, size_t *size)
 		if (grown == NULL)
 			goto cleanup;
 		content = grown;
-		got = read(fd, content + length, STEP);
+		do
+			got = read(fd, content + length, STEP);
+		while (got < 0 && errno == EINTR);
 		if (got < 0)
 			goto cleanup;
 		length += (size_t)got;

@@ -12,6 +12,8 @@
 
 #include "text.h"
 
+#define RETRY 1000              /* ms until what was not taken is tried again */
+
 /* A pipe or socket that poll(2) calls writable takes this much without blocking. */
 #ifdef PIPE_BUF
 #define WRITE_MAX PIPE_BUF
@@ -99,6 +101,11 @@ void output_flush(struct output *output)
 	output_confess(output);
 	while (output->length > 0 && output_ready(output, 0) && output_write(output))
 		output_confess(output);
+}
+
+int output_wait(const struct output *output)
+{
+	return output->length > 0 ? RETRY : -1;
 }
 
 void output_patience(struct output *output, uint32_t ms, const volatile sig_atomic_t *hurry)

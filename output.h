@@ -35,6 +35,9 @@ void output_line(struct output *output, const char *first, const char *second);
 /* Write what can be written at once. */
 void output_flush(struct output *output);
 
+/* How long output_flush may be put off, in ms: -1, or less when lines are left that were not taken. */
+int output_wait(const struct output *output);
+
 /* From now on lines wait for room instead of being dropped, for at most ms in all, and not when
  * *hurry is over 1: signals count there. */
 void output_patience(struct output *output, uint32_t ms, const volatile sig_atomic_t *hurry);

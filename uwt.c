@@ -382,9 +382,7 @@ static void serve(struct program *program)
 	bool closing = false;
 
 	output_flush(output);
-	while (stops_asked < 2 && uwt_server_turn(program->server, -1)) {
-		/* What a turn's sending brought to an end is told after it. */
-		output_flush(output);
+	while (stops_asked < 2 && uwt_server_turn(program->server, output_wait(output))) {
 		if (reload_asked && !closing) {
 			reload_asked = 0;
 			reload_pairs(program);
@@ -395,6 +393,8 @@ static void serve(struct program *program)
 			uwt_server_close(program->server, CLOSE_GRACE);
 			opener_end(&program->opener);
 		}
+		/* What a turn's sending brought to an end is told after it. */
+		output_flush(output);
 	}
 }
 

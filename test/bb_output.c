@@ -365,6 +365,24 @@ static void output_full_pipe(void)
 	check_printable(server);
 }
 
+/* Lines that a full pipe did not take follow when it is read, though nothing else happens. */
+static void output_read_late(void)
+{
+	struct server *server = server_start(NULL);
+	struct client *client = client_open(server);
+	struct id hash = id_hash(), id = id_peer();
+	double until;
+	long told = 0, dropped = 0;
+
+	banner_skip(server);
+	updates_send(client, hash, id, 2000);
+	until = time_now() + 5;
+	while (told < 2000 && time_now() < until)
+		told += events_told(server, &dropped);
+	CHECK_NUMBER(told, 2000);
+	CHECK_NUMBER(dropped, 0);
+}
+
 /* The reader of its output has gone; nobody is the worse for it. */
 static void output_no_reader(void)
 {
@@ -415,6 +433,7 @@ const struct bb_test bb_output[] = {
 	TEST(output_refused, FITS, 0), TEST(output_order, FITS, 0),
 	TEST(output_warnings, FITS, 0), TEST(output_normal, FITS, 0),
 	TEST(output_escaped, FITS, 0), TEST(output_quiet, FITS, 0),
-	TEST(output_full_pipe, LARGE, 0), TEST(output_no_reader, LARGE, 0),
+	TEST(output_full_pipe, LARGE, 0), TEST(output_read_late, LARGE, 0),
+	TEST(output_no_reader, LARGE, 0),
 	TEST(output_none_lost, LARGE, 0), TEST(output_none_lost_full, LARGE, 0), TESTS_END
 };
