@@ -376,7 +376,7 @@ static void output_read_late(void)
 
 	banner_skip(server);
 	updates_send(client, hash, id, 2000);
-	until = time_now() + 5;
+	until = time_now() + 2;         /* less than until a ping */
 	while (told < 2000 && time_now() < until)
 		told += events_told(server, &dropped);
 	CHECK_NUMBER(told, 2000);
