@@ -46,6 +46,20 @@ enum address_kind address_kind(const struct address *address)
 	    ADDRESS_IPV6;
 }
 
+void address_text(const struct address *address, char text[static ADDRESS_TEXT_MAX])
+{
+	enum address_kind kind = address_kind(address);
+	const char *written = NULL;
+
+	if (kind == ADDRESS_IPV4)
+		written = inet_ntop(AF_INET, address->bytes + IPV4_BITS / 8, text,
+		    ADDRESS_TEXT_MAX);
+	else if (kind == ADDRESS_IPV6)
+		written = inet_ntop(AF_INET6, address->bytes, text, ADDRESS_TEXT_MAX);
+	if (written == NULL)
+		text[0] = '\0';
+}
+
 static bool parse_plain(const char *text, size_t length, struct address *address)
 {
 	char copy[TEXT_MAX];

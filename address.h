@@ -36,6 +36,11 @@ struct address address_of_socket(const struct sockaddr *socket_address);
 
 enum address_kind address_kind(const struct address *address);
 
+#define ADDRESS_TEXT_MAX 48     /* bytes of an address as text, terminated */
+
+/* Write an address as text; "" for a Unix-domain socket. */
+void address_text(const struct address *address, char text[static ADDRESS_TEXT_MAX]);
+
 /*
  * Read an address as proxies write it: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`,
  * `[2001:db8::1]`, `[2001:db8::1]:80`. False if it is none.

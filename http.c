@@ -406,6 +406,7 @@ static int request_line_parse(struct head *head)
 	status = version_parse(head);
 	if (status != 200)
 		return status;
+	head->request->method_text = method;
 	head->request->method = HTTP_OTHER;
 	if (method.len == 3 && memcmp(method.text, "GET", 3) == 0)
 		head->request->method = HTTP_GET;
@@ -452,13 +453,33 @@ int http_head_parse(const char *head, size_t len, struct http_request *request)
 	*request = (struct http_request){0};
 	(void)text_take(&parsed, "\r\n");
 	status = request_line_parse(&parsed);
+	request->headers.text = parsed.at;
 	while (status == 200 && !text_take(&parsed, "\r\n"))
 		status = headers++ < HTTP_HEADERS_MAX ? header_line_parse(&parsed) : 431;
 	if (status == 200 && parsed.at != parsed.end)
 		status = 400;
+	/* All but the empty line. */
+	request->headers.len = (size_t)(parsed.at - request->headers.text) - 2;
 	if (status == 200)
 		request_conclude(&parsed);
 	return status;
+}
+
+bool http_header_next(struct http_slice *rest, struct http_slice *name, struct http_slice *value)
+{
+	struct head lines = {.at = rest->text, .end = rest->text + rest->len};
+	const char *start;
+
+	if (rest->len == 0)
+		return false;
+	*name = token_take(&lines);
+	(void)text_take(&lines, ":");
+	start = lines.at;
+	lines.at = text_end(start, lines.end);
+	*value = slice_trim(slice_between(start, lines.at));
+	(void)text_take(&lines, "\r\n");
+	*rest = slice_between(lines.at, lines.end);
+	return true;
 }
 
 const char *http_reason(int status)

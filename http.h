@@ -44,6 +44,7 @@ enum http_method { HTTP_GET, HTTP_HEAD, HTTP_OTHER };
  * keeps its first value. */
 struct http_request {
 	enum http_method method;
+	struct http_slice method_text;
 	uint8_t minor;                      /* 0 or 1: HTTP/1.0 or HTTP/1.1 (and above) */
 	bool keep_alive;                    /* by version and Connection */
 	bool upgrade;                       /* Connection has `upgrade` and Upgrade has `websocket`,
@@ -58,6 +59,7 @@ struct http_request {
 	struct http_slice real_ip;          /* the LAST X-Real-IP header */
 	struct http_slice websocket_key;
 	struct http_slice websocket_version;
+	struct http_slice headers;          /* their lines, all of them: see http_header_next */
 	bool accepts_html;                  /* some Accept names text/html */
 	bool accepts_json;                  /* some Accept names application/json */
 };
@@ -74,6 +76,10 @@ struct http_request {
  * *request is meaningful after 200 only.
  */
 int http_head_parse(const char *head, size_t len, struct http_request *request);
+
+/* The headers of a request that was parsed, one by one: *rest is request->headers at first and gets
+ * shorter. False at the end. */
+bool http_header_next(struct http_slice *rest, struct http_slice *name, struct http_slice *value);
 
 /* The reason phrase of a status that this server sends; empty for any other. */
 const char *http_reason(int status);

@@ -110,6 +110,54 @@ static enum site_door door_of(const struct uwt_server *server, const struct conn
 	    SITE_TLS_ONLY : SITE_OPEN;
 }
 
+/* Has the program a page of its own for a request? */
+static bool own_page(struct uwt_server *server, uint32_t number, const char *head, size_t length,
+    const struct http_request *request, struct site_answer *answer)
+{
+	const struct uwt_callbacks *callbacks = &server->options.callbacks;
+	struct uwt_page page = { .status = 200, .type = "text/plain" };
+	struct uwt_request seen;
+
+	if (callbacks->http == NULL || request->upgrade ||
+	    door_of(server, &server->conns.at[number]) != SITE_OPEN)
+		return false;
+	believe_proxy(server, &server->conns.at[number], request);
+	request_see(server, number, head, length, &seen);
+	if (!callbacks->http(callbacks->context, &seen, &page))
+		return false;
+	/* What would follow a head is not read. */
+	*answer = (struct site_answer){ .status = page.status,
+		.keep_alive = request->keep_alive && !request->body, .type = page.type,
+		.body = page.body, .length = page.length };
+	return true;
+}
+
+/* A WebSocket may open: is there room for what is kept of it? */
+static void welcome(struct uwt_server *server, uint32_t number, const char *head, size_t length,
+    const struct http_request *request, struct site_answer *answer)
+{
+	if (!peer_enters(server, &server->conns.at[number], request))
+		site_refuse(429, answer);
+	else if (!ask_keep(server, number, head, length))
+		site_refuse(503, answer);
+}
+
+static void websocket_opened(struct uwt_server *server, uint32_t number, const char *head,
+    size_t length)
+{
+	const struct uwt_callbacks *callbacks = &server->options.callbacks;
+	struct conn *conn = &server->conns.at[number];
+	struct uwt_request seen;
+
+	conn->state = CONN_WEBSOCKET;
+	conn_time(server, number, TIMER_ALIVE);
+	if (callbacks->opened == NULL)
+		return;
+	conn->flags |= CONN_OPENED;
+	request_see(server, number, head, length, &seen);
+	callbacks->opened(callbacks->context, &seen);
+}
+
 /* Answer one whole request. */
 static void head_done(struct uwt_server *server, uint32_t number, const char *head, size_t length)
 {
@@ -123,18 +171,18 @@ static void head_done(struct uwt_server *server, uint32_t number, const char *he
 		refuse(server, number, status);
 		return;
 	}
-	site_answer(&server->site, &request, &numbers, door_of(server, conn), server->page,
-	    &answer);
-	if (answer.status == 101 && !peer_enters(server, conn, &request))
-		site_refuse(429, &answer);
+	if (!own_page(server, number, head, length, &request, &answer))
+		site_answer(&server->site, &request, &numbers, door_of(server, conn),
+		    server->page, &answer);
+	if (answer.status == 101)
+		welcome(server, number, head, length, &request, &answer);
 	if (answer.status >= 400 && answer.status != 404)
 		warn_status(server, "HTTP request refused: ", answer.status);
 	conn_send_answer(server, number, &answer, request.minor, request.method != HTTP_HEAD);
 	if (conn->state != CONN_HEAD)
 		return;
 	if (answer.status == 101) {
-		conn->state = CONN_WEBSOCKET;
-		conn_time(server, number, TIMER_ALIVE);
+		websocket_opened(server, number, head, length);
 		return;
 	}
 	conn->state = CONN_IDLE;
@@ -225,6 +273,18 @@ static bool is_too_fast(const struct uwt_server *server, struct conn *conn)
 	return false;
 }
 
+void message_take(struct uwt_server *server, uint32_t number, const uint8_t *text, size_t length)
+{
+	server->message = (struct msg_slice){ (const char *)text, length };
+	if (!tracker_message(server->tracker, number, family_of(&server->conns.at[number]),
+	    (const char *)text, length, server->now)) {
+		ask_wait(server, number, text, length);
+		return;
+	}
+	if (tracker_link_count(server->tracker, number) > 0)
+		young_leave(server, number);
+}
+
 static void message_done(struct uwt_server *server, uint32_t number, const uint8_t *text,
     size_t length)
 {
@@ -241,10 +301,7 @@ static void message_done(struct uwt_server *server, uint32_t number, const uint8
 		fail(server, number, WS_STATUS_POLICY, "too many messages in a second");
 		return;
 	}
-	tracker_message(server->tracker, number, family_of(conn), (const char *)text, length,
-	    server->now);
-	if (tracker_link_count(server->tracker, number) > 0)
-		young_leave(server, number);
+	message_take(server, number, text, length);
 }
 
 /* -- frames --------------------------------------------------------------------------- */

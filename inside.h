@@ -1,9 +1,10 @@
 /*
- * inside.h - what the four files of the server share; nobody else includes it.
+ * inside.h - what the five files of the server share; nobody else includes it.
  *
  *   server.c    the object, its listeners, its turn, its clocks
  *   inbound.c   bytes that come: request heads, frames, whole messages to the tracker
- *   secure.c    TLS between the two and the socket
+ *   ask.c       what the program is asked and answers: the filter
+ *   secure.c    TLS between inbound, outbound and the socket
  *   outbound.c  bytes that go: what the tracker emits, what a turn sends; and how connections end
  *
  * A connection is named by its number in the table. It never goes away while something is done with
@@ -38,6 +39,7 @@ enum timer {
 	TIMER_PINGED,           /* WebSocket: since the ping that is not answered */
 	TIMER_QUEUED,           /* TLS: a handshake's whole first record waits for its turn */
 	TIMER_HANDSHAKE,        /* TLS: since the handshake's first step */
+	TIMER_ASKED,            /* WebSocket: a message waits for the program's verdict */
 	TIMER_ENDING,           /* closing */
 	TIMERS,
 	TIMER_DOOMED = TIMERS   /* not timed: gone at the end of the turn */
@@ -70,6 +72,24 @@ struct secure {
 	uint32_t spent;                 /* us of this turn that handshakes took */
 };
 
+enum ask_state {
+	ASK_NONE,
+	ASK_ASKED,
+	ASK_ANSWERED            /* the verdict is there, and not used yet */
+};
+
+/* What a connection has besides if there is a filter. */
+struct ask_link {
+	struct buf_chain head;          /* of the request by which the WebSocket was opened */
+	uint32_t serial;                /* of the last question */
+	uint32_t next;                  /* in the list of the answered */
+	uint32_t seconds;               /* the verdict */
+	uint8_t state;                  /* enum ask_state */
+	bool allowed;
+	bool queued;                    /* stands in that list */
+	char reason[UWT_REASON_MAX];
+};
+
 struct uwt_server {
 	struct uwt_options options;
 	struct site site;
@@ -83,6 +103,11 @@ struct uwt_server {
 	uint64_t accept_again;          /* ms: nothing is accepted until then; 0: accepting */
 	uint64_t close_by;              /* ms: once closed, when connections are cut off */
 	bool closed;
+	bool turning;                   /* a turn is under way: what a callback asks for waits */
+	bool close_asked;               /* uwt_server_close, with this grace */
+	uint32_t grace;
+	bool ends_asked;                /* uwt_server_end, of those with CONN_UNWANTED */
+	bool starved;                   /* the last connection could not be accepted */
 
 	struct conns conns;
 	struct conn_list timers[TIMERS + 1];
@@ -97,9 +122,21 @@ struct uwt_server {
 	char *page;                     /* where statistics are rendered */
 	uint8_t *input;                 /* where recv writes; older bytes are put before it */
 	struct secure secure;
+
+	struct ask_link *asks;          /* by number; NULL: there is no filter */
+	uint32_t asked;                 /* questions so far */
+	uint32_t answered, answered_last;       /* the list of those */
+	struct msg_slice message;       /* the one at hand */
+	char head[HTTP_HEAD_MAX];       /* of the connection that a question is about */
+	char address[ADDRESS_TEXT_MAX]; /* of the connection that a request is of */
 };
 
 /* server.c */
+
+/* The number by which the program knows a connection; and the place of one that it names, 0 if
+ * that has ended. */
+uint64_t conn_id(const struct uwt_server *server, uint32_t number);
+uint32_t conn_find(const struct uwt_server *server, uint64_t id);
 
 /* Put a connection into a list by time, as of now. */
 void conn_time(struct uwt_server *server, uint32_t number, enum timer timer);
@@ -121,6 +158,34 @@ void conn_input(struct uwt_server *server, uint32_t number, uint8_t *data, size_
 
 /* All output has been sent: go on with what was read before. */
 void conn_resume(struct uwt_server *server, uint32_t number);
+
+/* Take a whole message of a WebSocket. */
+void message_take(struct uwt_server *server, uint32_t number, const uint8_t *text, size_t length);
+
+/* ask.c */
+
+/* A request as the program sees it, by a head that is well-formed. */
+void request_see(struct uwt_server *server, uint32_t number, const char *head, size_t length,
+    struct uwt_request *seen);
+
+/* Keep the head of a WebSocket that is about to open, for the filter. False if there is no room. */
+bool ask_keep(struct uwt_server *server, uint32_t number, const char *head, size_t length);
+
+/* tracker_sink's admit. */
+enum tracker_verdict ask(void *context, uint32_t number, const struct msg *msg, bool again,
+    struct tracker_terms *terms);
+
+/* Keep a message until its verdict is there, and the connection unread. */
+void ask_wait(struct uwt_server *server, uint32_t number, const uint8_t *text, size_t length);
+
+/* Take the messages whose verdicts have come. */
+void ask_run(struct uwt_server *server);
+
+/* No verdict has come in time. */
+void ask_late(struct uwt_server *server, uint32_t number);
+
+/* The connection ends. */
+void ask_forget(struct uwt_server *server, uint32_t number);
 
 /* secure.c: for connections with CONN_TLS */
 

@@ -693,6 +693,8 @@ static enum msg_fault announce_read(const struct reader *reader, const uint32_t 
 	}
 	msg->event = event_read(reader, fields[FIELD_EVENT]);
 	msg->left_is_zero = left_read(reader, fields[FIELD_LEFT]);
+	if (fields[FIELD_LEFT] != 0)
+		msg->left = value_json(reader, fields[FIELD_LEFT]);
 	if (value_is_number(reader, fields[FIELD_NUMWANT]))
 		msg->numwant = number_floor(value_text(reader, fields[FIELD_NUMWANT]));
 	offers_read(reader, fields[FIELD_OFFERS], msg);
@@ -754,6 +756,7 @@ static void msg_init(struct msg *msg)
 	msg->action_text = (struct msg_slice){ NULL, 0 };
 	msg->event = MSG_UPDATE;
 	msg->left_is_zero = false;
+	msg->left = (struct msg_slice){ NULL, 0 };
 	msg->has_answer = false;
 	msg->answer_usable = false;
 	msg->numwant = MSG_NUMWANT_ALL;

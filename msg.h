@@ -62,6 +62,7 @@ struct msg {
 	uint8_t peer_id[MSG_ID_SIZE];
 	enum msg_event event;
 	bool left_is_zero;
+	struct msg_slice left;              /* its JSON text; text NULL if absent */
 	bool has_answer;                    /* `answer` is there and is not null */
 	bool answer_usable;                 /* then `answer` holds it, and to_peer_id is valid */
 	uint8_t to_peer_id[MSG_ID_SIZE];

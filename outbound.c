@@ -43,6 +43,8 @@ static size_t bytes_held(const struct uwt_server *server, uint32_t number)
 	size_t bytes = (size_t)conn->raw.length + conn->message.length + conn_unsent(server,
 	    number);
 
+	if (server->asks != NULL)
+		bytes += server->asks[number].head.length;
 	return bytes + (conn->flags & CONN_TLS ? server->secure.links[number].in.length : 0);
 }
 
@@ -84,14 +86,18 @@ void conn_doom(struct uwt_server *server, uint32_t number)
 	buf_clear(server->pool, &conn->out);
 	if (conn->flags & CONN_TLS)
 		secure_forget(server, number);
+	ask_forget(server, number);
 	conn_hold(server, number);
 }
 
 static void conn_free(struct uwt_server *server, uint32_t number)
 {
+	const struct uwt_callbacks *callbacks = &server->options.callbacks;
 	struct conn *conn = &server->conns.at[number];
 
 	tracker_end(server->tracker, number);
+	if (conn->flags & CONN_OPENED && callbacks->closed != NULL)
+		callbacks->closed(callbacks->context, conn_id(server, number));
 	conns_remove(&server->conns, &server->timers[conn->timer], CHAIN_TIME, number);
 	young_leave(server, number);
 	if (conn->flags & CONN_FULL)
@@ -164,6 +170,7 @@ void conn_end(struct uwt_server *server, uint32_t number, bool at_once)
 		conn->flags |= CONN_AT_ONCE;
 	buf_clear(server->pool, &conn->raw);
 	buf_clear(server->pool, &conn->message);
+	ask_forget(server, number);
 	conn_hold(server, number);
 	tracker_end(server->tracker, number);
 	conn_time(server, number, TIMER_ENDING);
@@ -238,6 +245,12 @@ size_t conn_unsent(const struct uwt_server *server, uint32_t number)
 	    (conn->flags & CONN_TLS ? server->secure.links[number].out.length : 0);
 }
 
+/* Is it only for its output that a connection is paused? */
+static bool goes_on(const struct conn *conn)
+{
+	return (conn->flags & (CONN_PAUSED | CONN_ASKED)) == CONN_PAUSED && takes_output(conn);
+}
+
 /* Send what the connection has, and arrange for the rest. */
 static void conn_flush(struct uwt_server *server, uint32_t number)
 {
@@ -259,8 +272,7 @@ static void conn_flush(struct uwt_server *server, uint32_t number)
 	    (conn->state == CONN_IDLE || conn->state == CONN_CLOSING))
 		conn_time(server, number, conn->timer);
 	/* One that is paused goes on from an event of its own, never from within a flush. */
-	stalled = conn_unsent(server, number) > 0 ||
-	    (conn->flags & CONN_PAUSED && takes_output(conn));
+	stalled = conn_unsent(server, number) > 0 || goes_on(conn);
 	if (stalled != ((conn->flags & CONN_STALLED) != 0)) {
 		conn->flags ^= CONN_STALLED;
 		conn_interest(server, number);
@@ -295,7 +307,7 @@ void conn_writable(struct uwt_server *server, uint32_t number)
 		return;
 	tell_turn(server);
 	conn_flush(server, number);
-	if (conn_unsent(server, number) == 0 && conn->flags & CONN_PAUSED && takes_output(conn)) {
+	if (conn_unsent(server, number) == 0 && goes_on(conn)) {
 		conn->flags &= (uint16_t)~CONN_STALLED;
 		conn_resume(server, number);
 	}

@@ -25,6 +25,7 @@ struct poll_event {
 };
 
 struct poll_set;
+struct pollfd;
 
 /* A set for descriptors below max_fd. NULL with errno set if it cannot be made. */
 struct poll_set *poll_open(int max_fd);
@@ -44,6 +45,10 @@ int poll_wait(struct poll_set *set, struct poll_event *events, int max, int time
 /* The descriptor that becomes readable when poll_wait would return, or -1 if the backend has
  * none. */
 int poll_descriptor(const struct poll_set *set);
+
+/* The descriptors to wait for instead of poll_wait, at most max of them: returns how many there
+ * are. */
+size_t poll_watched(const struct poll_set *set, struct pollfd *fds, size_t max);
 
 /* Memory that a set for max_fd descriptors can come to. */
 size_t poll_memory(int max_fd);

@@ -3,6 +3,7 @@
 #include "poll.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -81,6 +82,13 @@ int poll_wait(struct poll_set *set, struct poll_event *events, int max, int time
 int poll_descriptor(const struct poll_set *set)
 {
 	return set->fd;
+}
+
+size_t poll_watched(const struct poll_set *set, struct pollfd *fds, size_t max)
+{
+	if (max > 0)
+		fds[0] = (struct pollfd){ .fd = set->fd, .events = POLLIN };
+	return 1;
 }
 
 size_t poll_memory(int max_fd)

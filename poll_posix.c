@@ -115,6 +115,15 @@ int poll_descriptor(const struct poll_set *set)
 	return -1;
 }
 
+size_t poll_watched(const struct poll_set *set, struct pollfd *fds, size_t max)
+{
+	size_t i;
+
+	for (i = 0; i < max && i < set->count; i++)
+		fds[i] = set->watched[i];
+	return set->count;
+}
+
 const char *poll_name(void)
 {
 	return "poll";

@@ -30,13 +30,30 @@
 static const uint32_t timer_limit[TIMERS] = {
 	[TIMER_HEAD] = 10000, [TIMER_IDLE] = 60000, [TIMER_ALIVE] = 45000,
 	[TIMER_PINGED] = 15000, [TIMER_QUEUED] = 60000, [TIMER_HANDSHAKE] = 10000,
-	[TIMER_ENDING] = 5000
+	[TIMER_ASKED] = UWT_ANSWER_TIME, [TIMER_ENDING] = 5000
 };
 
 /* What an event belongs to: a connection has its number in the low half and its generation in the
  * high half, a listener its place plus 1 in the high half, and the pipe for waking is this. */
 #define TAG_WAKE 0
 #define TAG_LISTENER(place) (((uint64_t)(place) + 1) << 32)
+
+/* -- numbers ---------------------------------------------------------------------------- */
+
+uint64_t conn_id(const struct uwt_server *server, uint32_t number)
+{
+	return (uint64_t)server->conns.at[number].generation << 32 | number;
+}
+
+uint32_t conn_find(const struct uwt_server *server, uint64_t id)
+{
+	uint32_t number = (uint32_t)id;
+
+	if (number == 0 || number > server->conns.used || conn_id(server, number) != id ||
+	    server->conns.at[number].state == CONN_FREE)
+		return 0;
+	return number;
+}
 
 /* -- time and lists --------------------------------------------------------------------- */
 
@@ -109,7 +126,8 @@ static struct tracker_options tracker_options(const struct uwt_options *options)
 {
 	return (struct tracker_options){ .limits = swarm_limits(options),
 		.interval = options->interval, .max_message = options->max_message,
-		.full_scrape = options->full_scrape };
+		.full_scrape = options->full_scrape,
+		.sink = { .admit = options->callbacks.filter != NULL ? ask : NULL } };
 }
 
 static struct tls_options tls_options(const struct uwt_options *options)
@@ -135,7 +153,7 @@ static size_t input_room(const struct uwt_options *options)
 enum part {
 	PART_SERVER, PART_CONNS, PART_PAGE, PART_INPUT, PART_LINKS, PART_PLAIN, PART_CIPHER,
 	    PART_TLS,
-	PART_QUOTA, PART_TRACKER, PART_POOL, PARTS
+	PART_QUOTA, PART_ASKS, PART_TRACKER, PART_POOL, PARTS
 };
 
 /* Where each part ends. */
@@ -155,6 +173,8 @@ static void memory_plan(const struct uwt_options *options, uint64_t ends[PARTS])
 		[PART_TLS] = options->tls ? tls_size(&tls) : 0,
 		[PART_QUOTA] = options->max_per_address > 0 ?
 		    quota_size((uint32_t)connections) : 0,
+		[PART_ASKS] = options->callbacks.filter != NULL ?
+		    (connections + 1) * sizeof(struct ask_link) : 0,
 		[PART_TRACKER] = tracker_size(&tracker),
 		[PART_POOL] = buf_pool_size((size_t)options->buffer_memory)
 	};
@@ -219,7 +239,7 @@ static bool find_whole(bool *whole)
 }
 
 bool uwt_options_fit(struct uwt_options *options, uint64_t memory, uint32_t descriptors,
-    char error[static UWT_ERROR_MAX])
+    char error[UWT_ERROR_MAX])
 {
 	uint32_t room = descriptors > SPARE_DESCRIPTORS ? descriptors - SPARE_DESCRIPTORS : 0;
 	uint64_t pool = options->buffer_memory, entries;
@@ -284,8 +304,8 @@ static uint32_t sink_unanswered(void *context, uint32_t link)
 	    TRACKER_NEVER;
 }
 
-static void sink_event(void *context, enum tracker_event event, const uint8_t *peer_id,
-    const uint8_t *info_hash)
+static void sink_event(void *context, enum tracker_event event, uint32_t link,
+    const uint8_t *peer_id, const uint8_t *info_hash)
 {
 	static const enum uwt_event events[] = {
 		[TRACKER_START] = UWT_START, [TRACKER_COMPLETE] = UWT_COMPLETE,
@@ -293,9 +313,11 @@ static void sink_event(void *context, enum tracker_event event, const uint8_t *p
 	};
 	const struct uwt_server *server = context;
 	const struct uwt_callbacks *callbacks = &server->options.callbacks;
+	const struct uwt_change change = { .event = events[event], .peer_id = peer_id,
+		.info_hash = info_hash, .connection = conn_id(server, link) };
 
-	if (callbacks->event != NULL)
-		callbacks->event(callbacks->context, events[event], peer_id, info_hash);
+	if (callbacks->event[change.event] != NULL)
+		callbacks->event[change.event](callbacks->context, &change);
 }
 
 static void sink_warning(void *context, const char *text)
@@ -338,7 +360,7 @@ static bool lay_out(struct uwt_server *server, uint8_t *memory, const uint64_t e
 	struct tracker_options tracker = tracker_options(options);
 
 	tracker.sink = (struct tracker_sink){ server, sink_send, sink_ping, sink_unanswered,
-		sink_event, sink_warning };
+		sink_event, sink_warning, tracker.sink.admit };
 	if (getentropy(&tracker.secret, sizeof tracker.secret) != 0)
 		return false;
 	conns_init(&server->conns, memory + ends[PART_CONNS - 1],
@@ -347,6 +369,8 @@ static bool lay_out(struct uwt_server *server, uint8_t *memory, const uint64_t e
 		server->quota = quota_init(memory + ends[PART_QUOTA - 1],
 		    options->max_connections + SPARE_CONNS, options->max_per_address,
 		    &tracker.secret);
+	if (options->callbacks.filter != NULL)
+		server->asks = (struct ask_link *)(void *)(memory + ends[PART_ASKS - 1]);
 	server->page = (char *)memory + ends[PART_PAGE - 1];
 	server->input = memory + ends[PART_INPUT - 1] + pages_round(input_room(options));
 	server->tracker = tracker_init(memory + ends[PART_TRACKER - 1], &tracker);
@@ -376,7 +400,7 @@ bool uwt_host_valid(const char *host)
 }
 
 struct uwt_server *uwt_server_new(const struct uwt_options *options,
-    char error[static UWT_ERROR_MAX])
+    char error[UWT_ERROR_MAX])
 {
 	struct uwt_server *server;
 	uint64_t ends[PARTS];
@@ -457,7 +481,7 @@ bool uwt_has_tls(void)
 }
 
 bool uwt_server_keys(struct uwt_server *server, const struct uwt_pair *pairs, size_t count,
-    size_t *pair, char error[static UWT_ERROR_MAX])
+    size_t *pair, char error[UWT_ERROR_MAX])
 {
 	struct tls_text texts[UWT_PAIRS_MAX];
 	size_t i;
@@ -497,7 +521,7 @@ static bool listen_interest(struct uwt_server *server, unsigned interest)
 }
 
 bool uwt_server_listen(struct uwt_server *server, const char *const *addresses, size_t count,
-    uint16_t port, uint16_t *bound, const char **single, char error[static UWT_ERROR_MAX])
+    uint16_t port, uint16_t *bound, const char **single, char error[UWT_ERROR_MAX])
 {
 	struct listen_set *set = &server->listeners;
 	size_t i;
@@ -596,6 +620,15 @@ static void conn_open(struct uwt_server *server, int fd, const struct sockaddr *
  * its own, and those that wait to be accepted wait a little longer. */
 static void accept_pause(struct uwt_server *server)
 {
+	const struct uwt_callbacks *callbacks = &server->options.callbacks;
+	char text[UWT_ERROR_MAX];
+
+	if (!server->starved && callbacks->error != NULL) {
+		snprintf(text, sizeof text, "connections wait to be accepted: %s",
+		    strerror(errno));
+		callbacks->error(callbacks->context, text);
+	}
+	server->starved = true;
 	if (server->youngs[YOUNG_WAITING].first != 0)
 		evict(server, YOUNG_WAITING);
 	server->accept_again = server->now + ACCEPT_PAUSE;
@@ -613,6 +646,7 @@ static void accept_some(struct uwt_server *server, int listener)
 		memset(&address, 0, sizeof address);
 		fd = poll_accept(listener, (struct sockaddr *)&address, &length);
 		if (fd >= 0) {
+			server->starved = false;
 			conn_open(server, fd, (const struct sockaddr *)&address);
 		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
 		    errno == ENOMEM) {
@@ -635,6 +669,10 @@ static void conn_overdue(struct uwt_server *server, uint32_t number)
 		conn_ping(server, number);
 		return;
 	}
+	if (conn->timer == TIMER_ASKED) {
+		ask_late(server, number);
+		return;
+	}
 	/* What came in time may only not have been read, if a turn was long. */
 	if (!(conn->flags & CONN_PAUSED) && !secure_is_late(server, number))
 		conn_readable(server, number);
@@ -648,26 +686,39 @@ static void conn_overdue(struct uwt_server *server, uint32_t number)
 	}
 }
 
-/* Act on what has waited long enough. Returns the ms until the next does, -1 if nothing waits. */
-static int64_t run_timers(struct uwt_server *server)
+/* The ms until something has waited long enough, -1 if nothing waits. */
+static int64_t timers_due(const struct uwt_server *server)
 {
-	int64_t next = tracker_expire(server->tracker, server->now);
+	int64_t next = tracker_due(server->tracker, server->now);
 	int timer;
 
+	for (timer = 0; timer < TIMERS; timer++) {
+		uint32_t number = server->timers[timer].first, age;
+		int64_t left;
+
+		if (number == 0)
+			continue;
+		age = conn_age(server, number);
+		left = age < timer_limit[timer] ? timer_limit[timer] - age : 0;
+		if (next < 0 || left < next)
+			next = left;
+	}
+	return next;
+}
+
+/* Act on what has waited long enough. */
+static void run_timers(struct uwt_server *server)
+{
+	int timer;
+
+	tracker_expire(server->tracker, server->now);
 	for (timer = 0; timer < TIMERS; timer++) {
 		uint32_t number;
 
 		while ((number = server->timers[timer].first) != 0 &&
 		    conn_age(server, number) >= timer_limit[timer])
 			conn_overdue(server, number);
-		if (number != 0) {
-			int64_t left = timer_limit[timer] - conn_age(server, number);
-
-			if (next < 0 || left < next)
-				next = left;
-		}
 	}
-	return next;
 }
 
 static void conn_event(struct uwt_server *server, uint32_t number, uint32_t generation,
@@ -735,7 +786,7 @@ static int wait_limit(const struct uwt_server *server, int timeout, int64_t next
 {
 	int64_t wait, queue = secure_queue_wait(server);
 
-	if (server->timers[TIMER_DOOMED].first != 0)
+	if (server->timers[TIMER_DOOMED].first != 0 || server->answered != 0)
 		return 0;
 	if (queue >= 0 && (next < 0 || queue < next))
 		next = queue;
@@ -750,6 +801,20 @@ static int wait_limit(const struct uwt_server *server, int timeout, int64_t next
 	if (wait > 60000)
 		wait = 60000;
 	return timeout >= 0 && timeout < wait ? timeout : (int)wait;
+}
+
+/* The program wants a connection ended. */
+static void conn_turn_out(struct uwt_server *server, uint32_t number)
+{
+	struct conn *conn = &server->conns.at[number];
+
+	if (!(conn->flags & CONN_UNWANTED))
+		return;
+	conn->flags &= (uint16_t)~CONN_UNWANTED;
+	if (conn->state == CONN_WEBSOCKET)
+		conn_close_websocket(server, number, WS_STATUS_POLICY, false);
+	else
+		conn_end(server, number, false);
 }
 
 static void read_clock(struct uwt_server *server)
@@ -768,23 +833,44 @@ static void read_clock(struct uwt_server *server)
 	}
 }
 
-bool uwt_server_turn(struct uwt_server *server, int timeout)
+/* What callbacks asked for. */
+static void run_wishes(struct uwt_server *server)
+{
+	if (server->ends_asked) {
+		server->ends_asked = false;
+		each_conn(server, conn_turn_out);
+	}
+	if (server->close_asked) {
+		server->close_asked = false;
+		uwt_server_close(server, server->grace);
+	}
+}
+
+/* Until something is ready; and all that is ready then. */
+static void wait_and_dispatch(struct uwt_server *server, int timeout)
 {
 	struct poll_event events[EVENTS_MAX];
-	int64_t next;
-	int count;
+	int limit = wait_limit(server, timeout, timers_due(server)), count;
 
-	read_clock(server);
-	next = run_timers(server);
-	/* What the timers brought about is told and sent before waiting for anything else. */
-	conns_flush(server);
-	if (server->timers[TIMER_DOOMED].first != 0)
-		timeout = 0;
-	count = poll_wait(server->poll, events, EVENTS_MAX, wait_limit(server, timeout, next));
+	count = poll_wait(server->poll, events, EVENTS_MAX, limit);
 	read_clock(server);
 	dispatch(server, events, count);
+}
+
+bool uwt_server_turn(struct uwt_server *server, int timeout)
+{
+	server->turning = true;
+	read_clock(server);
+	run_timers(server);
+	if (server->answered != 0)
+		ask_run(server);
+	/* What that brought about is told and sent before waiting for anything else. */
+	conns_flush(server);
+	wait_and_dispatch(server, timeout);
 	if (server->secure.tls != NULL)
 		secure_run_queue(server);
+	server->turning = false;
+	run_wishes(server);
 	if (server->closed && server->now >= server->close_by) {
 		conns_flush(server);
 		each_conn(server, conn_doom);
@@ -793,6 +879,29 @@ bool uwt_server_turn(struct uwt_server *server, int timeout)
 	conns_flush(server);
 	conns_reap(server);
 	return !server->closed || server->conns.live > 0;
+}
+
+void uwt_server_run(struct uwt_server *server)
+{
+	while (uwt_server_turn(server, -1))
+		continue;
+}
+
+size_t uwt_server_watched(const struct uwt_server *server, struct pollfd *fds, size_t max)
+{
+	return poll_watched(server->poll, fds, max);
+}
+
+int uwt_server_wait(const struct uwt_server *server)
+{
+	int limit = wait_limit(server, -1, timers_due(server));
+	uint64_t since = clock_ms() - server->started - server->now;
+
+	if (limit <= 0)
+		return limit;
+	/* All that was counted from the last turn's time. */
+	since /= CLOCK_SPEED;
+	return since < (uint64_t)limit ? limit - (int)since : 0;
 }
 
 /* -- closing ---------------------------------------------------------------------------------- */
@@ -813,6 +922,11 @@ void uwt_server_close(struct uwt_server *server, uint32_t grace)
 {
 	if (server->closed)
 		return;
+	if (server->turning) {
+		server->close_asked = true;
+		server->grace = grace;
+		return;
+	}
 	server->closed = true;
 	server->close_by = server->now + (uint64_t)grace * CLOCK_SPEED;
 	stop_listening(server);
@@ -827,6 +941,89 @@ void uwt_server_wake(struct uwt_server *server)
 
 	(void)written;      /* a full pipe wakes as well */
 	errno = fault;
+}
+
+bool uwt_server_end(struct uwt_server *server, uint64_t connection)
+{
+	uint32_t number = conn_find(server, connection);
+
+	if (number == 0)
+		return false;
+	server->conns.at[number].flags |= CONN_UNWANTED;
+	server->ends_asked = true;
+	return true;
+}
+
+/* -- what there is ---------------------------------------------------------------------------- */
+
+struct uwt_counts uwt_server_counts(const struct uwt_server *server)
+{
+	const struct swarm_totals *totals = tracker_totals(server->tracker);
+
+	return (struct uwt_counts){ .connections = server->conns.live,
+		.torrents = totals->torrents, .members = totals->members, .peers = totals->peers };
+}
+
+void uwt_server_address(const struct uwt_server *server, uint64_t connection,
+    char text[UWT_ADDRESS_MAX])
+{
+	uint32_t number = conn_find(server, connection);
+
+	text[0] = '\0';
+	if (number != 0)
+		address_text(&server->conns.at[number].address, text);
+}
+
+static bool torrent_see(const struct uwt_server *server, uint32_t number,
+    struct uwt_torrent *torrent)
+{
+	const struct swarm *swarm = tracker_swarm(server->tracker);
+	struct swarm_counts counts;
+
+	if (number == 0)
+		return false;
+	counts = swarm_counts(swarm, number);
+	*torrent = (struct uwt_torrent){ .number = number,
+		.info_hash = swarm_torrent_hash(swarm, number), .complete = counts.complete,
+		.incomplete = counts.incomplete, .downloads = counts.downloads };
+	return true;
+}
+
+bool uwt_torrent_find(const struct uwt_server *server, const uint8_t *info_hash,
+    struct uwt_torrent *torrent)
+{
+	return torrent_see(server, swarm_torrent(tracker_swarm(server->tracker), info_hash),
+	    torrent);
+}
+
+bool uwt_torrent_next(const struct uwt_server *server, struct uwt_torrent *torrent)
+{
+	return torrent_see(server, swarm_torrent_next(tracker_swarm(server->tracker),
+	    torrent->number), torrent);
+}
+
+bool uwt_torrent_member(const struct uwt_server *server, const struct uwt_torrent *torrent,
+    uint32_t place, struct uwt_member *member)
+{
+	const struct swarm *swarm = tracker_swarm(server->tracker);
+	struct swarm_counts counts = swarm_counts(swarm, torrent->number);
+	uint32_t at;
+
+	if (place >= counts.complete + counts.incomplete)
+		return false;
+	at = swarm_member_at(swarm, torrent->number, place);
+	*member = (struct uwt_member){ .peer_id = swarm_member_id(swarm, at),
+		.complete = swarm_is_seeder(swarm, at),
+		.connection = conn_id(server, swarm_link(swarm, at)) };
+	return true;
+}
+
+void uwt_torrent_drop(struct uwt_server *server, const uint8_t *info_hash)
+{
+	uint32_t torrent = swarm_torrent(tracker_swarm(server->tracker), info_hash);
+
+	if (torrent != 0)
+		tracker_drop(server->tracker, torrent);
 }
 
 const char *uwt_backend(void)

@@ -511,6 +511,17 @@ static void peer_free(struct swarm *swarm, uint32_t entry)
 	swarm->totals.peers--;
 }
 
+uint32_t swarm_member_at(const struct swarm *swarm, uint32_t torrent, uint32_t place)
+{
+	uint32_t at = hash_table_first(&swarm->ordinal_table,
+	    hash_pair(&swarm->secret, torrent, place));
+
+	while (at != 0 && (swarm->member[at].torrent != torrent ||
+	    swarm->member[at].ordinal != place))
+		at = swarm->member[at].by_ordinal;
+	return at;
+}
+
 /* -- memberships come and go -------------------------------------------------------- */
 
 enum swarm_result swarm_room(const struct swarm *swarm, uint32_t torrent, uint32_t peer,
@@ -560,22 +571,11 @@ enum swarm_result swarm_join(struct swarm *swarm, const uint8_t info_hash[static
 	return SWARM_JOINED;
 }
 
-static uint32_t member_at(const struct swarm *swarm, uint32_t torrent, uint32_t ordinal)
-{
-	uint32_t at = hash_table_first(&swarm->ordinal_table,
-	    hash_pair(&swarm->secret, torrent, ordinal));
-
-	while (at != 0 && (swarm->member[at].torrent != torrent ||
-	    swarm->member[at].ordinal != ordinal))
-		at = swarm->member[at].by_ordinal;
-	return at;
-}
-
 /* Take a member's ordinal away; the torrent's last member moves into the gap. */
 static void ordinal_release(struct swarm *swarm, uint32_t entry)
 {
 	struct member *member = &swarm->member[entry];
-	uint32_t last = member_at(swarm, member->torrent,
+	uint32_t last = swarm_member_at(swarm, member->torrent,
 	    --swarm->torrent[member->torrent].members);
 
 	hash_table_remove(&swarm->ordinal_table, last, ordinal_key(swarm, last));
@@ -720,7 +720,7 @@ unsigned swarm_sample(struct swarm *swarm, uint32_t torrent, uint32_t peer, unsi
 		/* The number counts the others only: step over each of its own on the way. */
 		for (j = 0; j < skipped && members[i] >= own[j]; j++)
 			members[i]++;
-		members[i] = member_at(swarm, torrent, members[i]);
+		members[i] = swarm_member_at(swarm, torrent, members[i]);
 	}
 	return k;
 }
@@ -738,9 +738,9 @@ static const char *check_torrents(const struct swarm *swarm, uint32_t *members)
 		if (torrent->members == 0 || swarm_torrent(swarm, torrent->info_hash) != at)
 			return "a torrent is empty or cannot be found";
 		for (ordinal = 0; ordinal < torrent->members; ordinal++) {
-			if (member_at(swarm, at, ordinal) == 0)
+			if (swarm_member_at(swarm, at, ordinal) == 0)
 				return "an ordinal has no membership";
-			complete += swarm_is_seeder(swarm, member_at(swarm, at, ordinal));
+			complete += swarm_is_seeder(swarm, swarm_member_at(swarm, at, ordinal));
 		}
 		if (complete != torrent->complete)
 			return "a torrent's count of seeders is wrong";
@@ -763,7 +763,7 @@ static const char *check_ages(const struct swarm *swarm, uint32_t *members)
 			return "the ages are out of order";
 		if (swarm_member(swarm, member->torrent, member->peer, member->link) != at)
 			return "a membership cannot be found";
-		if (member_at(swarm, member->torrent, member->ordinal) != at)
+		if (swarm_member_at(swarm, member->torrent, member->ordinal) != at)
 			return "a membership does not stand at its ordinal";
 		seen = member->seen;
 		(*members)++;

@@ -77,6 +77,9 @@ uint32_t swarm_torrent_next(const struct swarm *swarm, uint32_t torrent);
 const uint8_t *swarm_torrent_hash(const struct swarm *swarm, uint32_t torrent);
 struct swarm_counts swarm_counts(const struct swarm *swarm, uint32_t torrent);
 
+/* The torrent's member of that place, from 0 to all its members less 1. */
+uint32_t swarm_member_at(const struct swarm *swarm, uint32_t torrent, uint32_t place);
+
 /* The peer of a peer_id, 0 if it has no membership. */
 uint32_t swarm_peer(const struct swarm *swarm, const uint8_t peer_id[static SWARM_ID_SIZE]);
 

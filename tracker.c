@@ -19,6 +19,7 @@ struct tracker {
 	uint16_t seen[SEEN_SLOTS];  /* of a scrape: numbers from 1 of the hashes met */
 	char *text;                 /* where a scrape's reply is put together */
 	void *scratch;              /* for msg_parse */
+	uint32_t *allowed;          /* with admit: s until which each member is, 0: for good */
 };
 
 /* The message at hand, its sender, and where the sender stands. */
@@ -29,6 +30,8 @@ struct request {
 	uint32_t now;               /* s */
 	uint32_t torrent, peer;     /* 0 while there is none */
 	uint32_t member;            /* the sender's membership, 0: none */
+	uint32_t allowed;           /* s until which the sender is, 0: for good */
+	bool waits;                 /* for a verdict */
 };
 
 /* -- memory ------------------------------------------------------------------------- */
@@ -44,11 +47,17 @@ static size_t text_size(const struct tracker_options *options)
 	return options->max_message > named ? options->max_message : named;
 }
 
+static size_t allowed_size(const struct tracker_options *options)
+{
+	return options->sink.admit == NULL ? 0 :
+	    pages_round(((size_t)options->limits.members + 1) * sizeof(uint32_t));
+}
+
 size_t tracker_size(const struct tracker_options *options)
 {
 	return pages_round(sizeof(struct tracker)) + pages_round(stats_clients_size()) +
 	    pages_round(text_size(options)) + pages_round(msg_scratch_size()) +
-	    swarm_size(&options->limits);
+	    allowed_size(options) + swarm_size(&options->limits);
 }
 
 static void make_reply_rest(struct tracker *tracker)
@@ -77,6 +86,8 @@ struct tracker *tracker_init(void *memory, const struct tracker_options *options
 	at += pages_round(text_size(options));
 	tracker->scratch = at;
 	at += pages_round(msg_scratch_size());
+	tracker->allowed = (uint32_t *)(void *)at;
+	at += allowed_size(options);
 	tracker->swarm = swarm_init(at, &options->limits, &options->secret);
 	return tracker;
 }
@@ -111,10 +122,11 @@ static void emit_text(const struct tracker *tracker, uint32_t link, const struct
 	emit(tracker, link, &(struct msg_slice){ text->start, text->length }, 1);
 }
 
-static void emit_event(const struct tracker *tracker, enum tracker_event event,
+static void emit_event(const struct tracker *tracker, enum tracker_event event, uint32_t link,
     const uint8_t *peer_id, const uint8_t *info_hash)
 {
-	tracker->options.sink.event(tracker->options.sink.context, event, peer_id, info_hash);
+	tracker->options.sink.event(tracker->options.sink.context, event, link, peer_id,
+	    info_hash);
 }
 
 static void ping(const struct tracker *tracker, uint32_t link)
@@ -183,7 +195,8 @@ static void end_member(struct tracker *tracker, uint32_t member)
 {
 	uint16_t client;
 
-	emit_event(tracker, TRACKER_STOP, swarm_member_id(tracker->swarm, member),
+	emit_event(tracker, TRACKER_STOP, swarm_link(tracker->swarm, member),
+	    swarm_member_id(tracker->swarm, member),
 	    swarm_member_hash(tracker->swarm, member));
 	if (swarm_leave(tracker->swarm, member, &client))
 		stats_client_leave(tracker->clients, client);
@@ -197,17 +210,38 @@ void tracker_end(struct tracker *tracker, uint32_t link)
 		end_member(tracker, member);
 }
 
+int64_t tracker_due(const struct tracker *tracker, uint64_t now)
+{
+	uint32_t member = swarm_oldest(tracker->swarm);
+	uint64_t due;
+
+	if (member == 0)
+		return -1;
+	due = (uint64_t)(swarm_seen(tracker->swarm, member) + tracker->age_max) * 1000;
+	return due > now ? (int64_t)(due - now) : 0;
+}
+
 int64_t tracker_expire(struct tracker *tracker, uint64_t now)
 {
-	uint32_t member, due;
+	int64_t due;
 
-	while ((member = swarm_oldest(tracker->swarm)) != 0) {
-		due = swarm_seen(tracker->swarm, member) + tracker->age_max;
-		if (now < (uint64_t)due * 1000)
-			return (int64_t)((uint64_t)due * 1000 - now);
-		end_member(tracker, member);
-	}
-	return -1;
+	while ((due = tracker_due(tracker, now)) == 0)
+		end_member(tracker, swarm_oldest(tracker->swarm));
+	return due;
+}
+
+void tracker_drop(struct tracker *tracker, uint32_t torrent)
+{
+	uint32_t members = swarm_counts(tracker->swarm, torrent).complete +
+	    swarm_counts(tracker->swarm, torrent).incomplete;
+
+	while (members-- > 0)
+		end_member(tracker, swarm_member_at(tracker->swarm, torrent, members));
+}
+
+const struct swarm *tracker_swarm(const struct tracker *tracker)
+{
+	return tracker->swarm;
 }
 
 void tracker_pinged(struct tracker *tracker, uint32_t link, uint64_t now)
@@ -272,6 +306,8 @@ static const char *join(struct tracker *tracker, struct request *request)
 
 	if (request->member != 0) {
 		swarm_refresh(swarm, request->member, request->now);
+		if (tracker->options.sink.admit != NULL)
+			tracker->allowed[request->member] = request->allowed;
 		return NULL;
 	}
 	room = swarm_room(swarm, request->torrent, request->peer, request->link);
@@ -287,6 +323,8 @@ static const char *join(struct tracker *tracker, struct request *request)
 		client = stats_client_join(tracker->clients, msg->peer_id);
 	swarm_join(swarm, msg->info_hash, msg->peer_id, request->link, request->family, client,
 	    request->now, &request->member);
+	if (tracker->options.sink.admit != NULL)
+		tracker->allowed[request->member] = request->allowed;
 	request->torrent = swarm_member_torrent(swarm, request->member);
 	request->peer = swarm_member_peer(swarm, request->member);
 	ping_same(tracker, request);
@@ -307,7 +345,7 @@ static void update_member(struct tracker *tracker, const struct request *request
 		swarm_completed(tracker->swarm, request->member);
 	if (msg->event == MSG_COMPLETED || msg->left_is_zero)
 		swarm_seed(tracker->swarm, request->member);
-	emit_event(tracker, events[msg->event], msg->peer_id, msg->info_hash);
+	emit_event(tracker, events[msg->event], request->link, msg->peer_id, msg->info_hash);
 }
 
 /* The sender stops: only what its own socket made ends. */
@@ -317,6 +355,37 @@ static void stop(struct tracker *tracker, struct request *request)
 		end_member(tracker, request->member);
 	request->member = 0;
 	request->torrent = swarm_torrent(tracker->swarm, request->msg->info_hash);
+}
+
+/* -- the filter --------------------------------------------------------------------- */
+
+/* May the sender be, or stay, a member? If not, *reason says why, and a membership ends; if that is
+ * not known yet, request->waits is set. */
+static bool admitted(struct tracker *tracker, struct request *request, const char **reason)
+{
+	const struct tracker_sink *sink = &tracker->options.sink;
+	struct tracker_terms terms = { NULL, 0 };
+	bool again = request->member != 0;
+
+	if (again) {
+		request->allowed = tracker->allowed[request->member];
+		if (request->allowed == 0 || request->now < request->allowed)
+			return true;
+	}
+	switch (sink->admit(sink->context, request->link, request->msg, again, &terms)) {
+	case TRACKER_ALLOW:
+		request->allowed = terms.seconds > 0 ? request->now + terms.seconds : 0;
+		return true;
+	case TRACKER_LATER:
+		request->waits = true;
+		return false;
+	case TRACKER_REFUSE:
+		break;
+	}
+	*reason = terms.reason;
+	if (again)
+		end_member(tracker, request->member);
+	return false;
 }
 
 /* -- announces ---------------------------------------------------------------------- */
@@ -382,12 +451,17 @@ static void relay_answer(struct tracker *tracker, const struct request *request)
 static void answer(struct tracker *tracker, struct request *request)
 {
 	bool before = request->member != 0;
+	const char *reason = NULL;
 
 	if (!request->msg->answer_usable)
 		return;
 	if (request->msg->event == MSG_STOPPED) {
 		relay_answer(tracker, request);
 		stop(tracker, request);
+	} else if (tracker->options.sink.admit != NULL &&
+	    !admitted(tracker, request, &reason)) {
+		if (reason != NULL)
+			tracker->options.sink.warning(tracker->options.sink.context, reason);
 	} else if (join(tracker, request) == NULL) {
 		update_member(tracker, request, before);
 		relay_answer(tracker, request);
@@ -414,7 +488,7 @@ static void find_sender(const struct tracker *tracker, struct request *request)
 static void announce(struct tracker *tracker, struct request *request)
 {
 	const struct msg *msg = request->msg;
-	const char *reason;
+	const char *reason = NULL;
 	bool before;
 
 	find_sender(tracker, request);
@@ -428,7 +502,10 @@ static void announce(struct tracker *tracker, struct request *request)
 		reply(tracker, request);
 		return;
 	}
-	reason = join(tracker, request);
+	if (tracker->options.sink.admit == NULL || admitted(tracker, request, &reason))
+		reason = join(tracker, request);
+	if (request->waits)
+		return;
 	if (reason != NULL) {
 		fail(tracker, request, "announce", reason);
 		return;
@@ -565,14 +642,14 @@ void tracker_expect(const struct tracker *tracker, uint32_t link, unsigned ahead
 	swarm_expect(tracker->swarm, link, ahead);
 }
 
-void tracker_message(struct tracker *tracker, uint32_t link, enum swarm_family family,
+bool tracker_message(struct tracker *tracker, uint32_t link, enum swarm_family family,
     const char *text, size_t length, uint64_t now)
 {
 	struct request request = { .msg = &tracker->msg, .link = link, .family = family,
 		.now = seconds(now) };
 
 	if (is_keep_alive(text, length))
-		return;
+		return true;
 	swarm_expect(tracker->swarm, link, 0);
 	if (msg_parse(&tracker->msg, text, length, tracker->scratch) != MSG_OK)
 		judge(tracker, &request);
@@ -580,4 +657,5 @@ void tracker_message(struct tracker *tracker, uint32_t link, enum swarm_family f
 		scrape(tracker, &request);
 	else
 		announce(tracker, &request);
+	return !request.waits;
 }

@@ -28,6 +28,14 @@ enum tracker_event { TRACKER_START, TRACKER_COMPLETE, TRACKER_UPDATE, TRACKER_ST
 
 #define TRACKER_NEVER UINT32_MAX
 
+/* What a filter says. */
+enum tracker_verdict { TRACKER_ALLOW, TRACKER_REFUSE, TRACKER_LATER };
+
+struct tracker_terms {
+	const char *reason;         /* of a refusal: the inside of a JSON string */
+	uint32_t seconds;           /* for which it is allowed; 0: for good */
+};
+
 struct tracker_sink {
 	void *context;
 	/* Send one message, the pieces one after the other. They are copied before this returns. */
@@ -37,10 +45,18 @@ struct tracker_sink {
 	/* For how many ms has a link left a ping unanswered? TRACKER_NEVER if it has not. */
 	uint32_t (*unanswered)(void *context, uint32_t link);
 	/* An accepted announce, or the end of a membership. */
-	void (*event)(void *context, enum tracker_event event, const uint8_t *peer_id,
-	    const uint8_t *info_hash);
+	void (*event)(void *context, enum tracker_event event, uint32_t link,
+	    const uint8_t *peer_id, const uint8_t *info_hash);
 	/* A peer did wrong; text may hold any bytes but NUL. */
 	void (*warning)(void *context, const char *text);
+	/*
+	 * May the sender of a message be in its torrent? Asked when a membership is about to be
+	 * made, or (again) has been allowed for a time that has passed. NULL: always. After
+	 * TRACKER_LATER nothing has happened; the same message, taken again, leads to the same
+	 * question.
+	 */
+	enum tracker_verdict (*admit)(void *context, uint32_t link, const struct msg *msg,
+	    bool again, struct tracker_terms *terms);
 };
 
 struct tracker_options {
@@ -64,8 +80,9 @@ struct tracker *tracker_init(void *memory, const struct tracker_options *options
 void tracker_expect(const struct tracker *tracker, uint32_t link, unsigned ahead);
 
 /* Take one message of valid UTF-8 from a link, whose peer is reached as family says. Everything it
- * leads to has been emitted on return: first the reply, then what is relayed. */
-void tracker_message(struct tracker *tracker, uint32_t link, enum swarm_family family,
+ * leads to has been emitted on return: first the reply, then what is relayed. Returns false if it
+ * has to be taken again when there is a verdict. */
+bool tracker_message(struct tracker *tracker, uint32_t link, enum swarm_family family,
     const char *text, size_t length, uint64_t now);
 
 /* A link sent a ping of its own: that keeps alive a membership that is its only one. */
@@ -77,9 +94,17 @@ void tracker_end(struct tracker *tracker, uint32_t link);
 /* How many memberships a link has. */
 uint32_t tracker_link_count(const struct tracker *tracker, uint32_t link);
 
-/* End the memberships whose time is up. Returns in how many ms the next one's is, -1 if there is
- * none. */
+/* In how many ms is the next membership's time up? -1 if there is none. */
+int64_t tracker_due(const struct tracker *tracker, uint64_t now);
+
+/* End the memberships whose time is up. Returns tracker_due then. */
 int64_t tracker_expire(struct tracker *tracker, uint64_t now);
+
+/* End all memberships of a torrent. */
+void tracker_drop(struct tracker *tracker, uint32_t torrent);
+
+/* The tables, to be looked at. */
+const struct swarm *tracker_swarm(const struct tracker *tracker);
 
 const struct swarm_totals *tracker_totals(const struct tracker *tracker);
 const struct stats_clients *tracker_clients(const struct tracker *tracker);

@@ -60,8 +60,7 @@ static void catch_signals(bool reload)
 
 /* -- what is printed ---------------------------------------------------------------------- */
 
-static void print_event(void *context, enum uwt_event event, const uint8_t *peer_id,
-    const uint8_t *info_hash)
+static void print_event(void *context, const struct uwt_change *change)
 {
 	static const char *const names[] = {
 		[UWT_START] = "start: ", [UWT_COMPLETE] = "complete: ",
@@ -70,9 +69,8 @@ static void print_event(void *context, enum uwt_event event, const uint8_t *peer
 	char memory[2 * UWT_ID_SIZE + 1];
 	struct text id = TEXT_IN(memory);
 
-	(void)info_hash;
-	text_add_hex(&id, peer_id, UWT_ID_SIZE);
-	output_line(context, names[event], text_end(&id));
+	text_add_hex(&id, change->peer_id, UWT_ID_SIZE);
+	output_line(context, names[change->event], text_end(&id));
 }
 
 static void print_warning(void *context, const char *text)
@@ -338,8 +336,9 @@ static bool make_server(struct program *program, char error[static UWT_ERROR_MAX
 	struct options *options = program->options;
 
 	if (!options->quiet && !options->silent)
-		options->server.callbacks = (struct uwt_callbacks){ program->output, print_event,
-			print_warning, print_turn };
+		options->server.callbacks = (struct uwt_callbacks){ .context = program->output,
+			.event = { print_event, print_event, print_event, print_event },
+			.warning = print_warning, .turn = print_turn };
 	if (!read_index(program, error) || !uwt_options_fit(&options->server,
 	    machine_memory() / 4, machine_descriptors(), error))
 		return false;

@@ -92,11 +92,12 @@ static uint32_t sink_unanswered(void *context, uint32_t link)
 	return TRACKER_NEVER;
 }
 
-static void sink_event(void *context, enum tracker_event event, const uint8_t *peer_id,
-    const uint8_t *info_hash)
+static void sink_event(void *context, enum tracker_event event, uint32_t link,
+    const uint8_t *peer_id, const uint8_t *info_hash)
 {
 	(void)context;
 	(void)event;
+	(void)link;
 	(void)peer_id;
 	(void)info_hash;
 }
@@ -114,7 +115,8 @@ static void world_open(struct world *world, uint32_t members)
 		.limits = { .links = members, .torrents = members, .members = members,
 			.per_link = 4096 },
 		.interval = 600000, .max_message = 262144, .secret = secret,
-		.sink = { world, sink_send, sink_ping, sink_unanswered, sink_event, sink_warning }
+		.sink = { world, sink_send, sink_ping, sink_unanswered, sink_event, sink_warning,
+		    NULL }
 	};
 
 	world->tracker_size = tracker_size(&options);

@@ -75,8 +75,8 @@ static uint32_t sink_unanswered(void *context, uint32_t link)
 	return world->silent[link];
 }
 
-static void sink_event(void *context, enum tracker_event event, const uint8_t *peer_id,
-    const uint8_t *info_hash)
+static void sink_event(void *context, enum tracker_event event, uint32_t link,
+    const uint8_t *peer_id, const uint8_t *info_hash)
 {
 	static const char *const names[] = {
 		[TRACKER_START] = "start", [TRACKER_COMPLETE] = "complete",
@@ -85,6 +85,7 @@ static void sink_event(void *context, enum tracker_event event, const uint8_t *p
 	struct world *world = context;
 	char line[32];
 
+	(void)link;
 	snprintf(line, sizeof line, "%s %c %c\n", names[event], peer_id[0], info_hash[0]);
 	log_text(&world->told, line);
 }
@@ -112,7 +113,7 @@ static struct world *world_new(struct tracker_options options)
 	struct world *world = calloc(1, sizeof *world);
 
 	options.sink = (struct tracker_sink){ world, sink_send, sink_ping, sink_unanswered,
-		sink_event, sink_warning };
+		sink_event, sink_warning, options.sink.admit };
 	world->size = tracker_size(&options);
 	world->tracker = tracker_init(guard_alloc(world->size), &options);
 	world->now = 5000;

@@ -107,6 +107,14 @@ int poll_wait(struct poll_set *set, struct poll_event *events, int max, int time
 	return count;
 }
 
+size_t poll_watched(const struct poll_set *set, struct pollfd *fds, size_t max)
+{
+	(void)set;
+	(void)fds;
+	(void)max;
+	return 0;
+}
+
 int poll_descriptor(const struct poll_set *set)
 {
 	(void)set;

@@ -71,21 +71,19 @@ static void check_reply(const struct client *client)
 	json_free(json);
 }
 
-void __real_tracker_message(struct tracker *tracker, uint32_t link, enum swarm_family family,
+bool __real_tracker_message(struct tracker *tracker, uint32_t link, enum swarm_family family,
     const char *text, size_t length, uint64_t now);
-void __wrap_tracker_message(struct tracker *tracker, uint32_t link, enum swarm_family family,
+bool __wrap_tracker_message(struct tracker *tracker, uint32_t link, enum swarm_family family,
     const char *text, size_t length, uint64_t now);
-void __wrap_tracker_message(struct tracker *tracker, uint32_t link, enum swarm_family family,
+bool __wrap_tracker_message(struct tracker *tracker, uint32_t link, enum swarm_family family,
     const char *text, size_t length, uint64_t now)
 {
 	struct client *client = world.on ? client_of(link) : NULL;
 	struct judge_message message = { .length = length };
 	char *copy;
 
-	if (client == NULL) {
-		__real_tracker_message(tracker, link, family, text, length, now);
-		return;
-	}
+	if (client == NULL)
+		return __real_tracker_message(tracker, link, family, text, length, now);
 	if (client->clean) {
 		MUST(client->sent.next < client->sent.count);
 		MUST(client->sent.at[client->sent.next] == rig_hash(text, length));
@@ -96,10 +94,11 @@ void __wrap_tracker_message(struct tracker *tracker, uint32_t link, enum swarm_f
 	message.text = copy = exact_copy(text, length);
 	rig.message = &message;
 	rig.emitted = 0;
-	__real_tracker_message(tracker, link, family, copy, length, now);
+	MUST(__real_tracker_message(tracker, link, family, copy, length, now));
 	check_reply(client);
 	rig.message = NULL;
 	free(copy);
+	return true;
 }
 
 static uint64_t hash_pieces(const struct msg_slice *pieces, size_t count)
@@ -158,11 +157,10 @@ void __wrap_conn_close_websocket(struct uwt_server *server, uint32_t number, uin
 
 /* -- what the program is told ----------------------------------------------------------------- */
 
-static void told_event(void *context, enum uwt_event event, const uint8_t *peer_id,
-    const uint8_t *info_hash)
+static void told_event(void *context, const struct uwt_change *change)
 {
 	(void)context;
-	MUST(event <= UWT_STOP && peer_id != NULL && info_hash != NULL);
+	MUST(change->event <= UWT_STOP && change->peer_id != NULL && change->info_hash != NULL);
 	rig.untold = true;
 }
 
@@ -266,7 +264,8 @@ void rig_begin(const struct uwt_options *options, bool roomy)
 	world_begin();
 	cipher_begin();
 	memset(&rig, 0, sizeof rig);
-	with.callbacks = (struct uwt_callbacks){ NULL, told_event, told_warning, told_turn };
+	with.callbacks = (struct uwt_callbacks){ .warning = told_warning, .turn = told_turn,
+		.event = { told_event, told_event, told_event, told_event } };
 	rig.roomy = roomy;
 	world.pipe_due = true;
 	rig.server = uwt_server_new(&with, error);
