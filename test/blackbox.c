@@ -10,7 +10,6 @@
  */
 #include "harness.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -236,22 +235,6 @@ static void run_tests(struct run *run)
 		running = jobs_check(run, 0, BUSY_MAX + WAITING_MAX);
 		time_wait(0.004);
 	} while (running != 0 || (run_stopped == 0 && jobs_fill(run, 0, BUSY_MAX, false)));
-}
-
-static void folder_remove(const char *path)
-{
-	struct dirent *entry;
-	char name[1024];
-	DIR *folder = opendir(path);
-
-	while (folder != NULL && (entry = readdir(folder)) != NULL) {
-		(void)snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
-		if (entry->d_name[0] != '.')
-			(void)unlink(name);
-	}
-	if (folder != NULL)
-		(void)closedir(folder);
-	(void)rmdir(path);
 }
 
 static _Noreturn void usage(void)

@@ -19,7 +19,6 @@
  */
 #include "fault_scene.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -726,22 +725,6 @@ static void jobs_run(void)
 }
 
 /* --- the program --- */
-
-static void folder_remove(const char *path)
-{
-	struct dirent *entry;
-	char name[1024];
-	DIR *folder = opendir(path);
-
-	while (folder != NULL && (entry = readdir(folder)) != NULL) {
-		(void)snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
-		if (entry->d_name[0] != '.')
-			(void)unlink(name);
-	}
-	if (folder != NULL)
-		(void)closedir(folder);
-	(void)rmdir(path);
-}
 
 static char **options_take(int argc, char **argv)
 {

@@ -182,6 +182,22 @@ char *test_file(const char *name, const char *content)
 	return path;
 }
 
+void folder_remove(const char *path)
+{
+	struct dirent *entry;
+	char name[1024];
+	DIR *folder = opendir(path);
+
+	while (folder != NULL && (entry = readdir(folder)) != NULL) {
+		(void)snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
+		if (entry->d_name[0] != '.')
+			(void)unlink(name);
+	}
+	if (folder != NULL)
+		(void)closedir(folder);
+	(void)rmdir(path);
+}
+
 static const struct {
 	const char *name, *certificate, *key;
 } pairs[] = {

@@ -83,6 +83,9 @@ char *pem_key(const char *name);
 char *test_file(const char *name, const char *content);
 char *test_path(const char *name);
 
+/* Remove a folder and the files in it. */
+void folder_remove(const char *path);
+
 /* --- checks --- */
 
 #define CHECK(what) \
