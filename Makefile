@@ -5,6 +5,7 @@
 #   make test       install what is missing, build and run the tests (a minute or three)
 #   make test-clients   the same with real clients: browsers, WebTorrent, libtorrent
 #   make test-faults    make every system call fail, one by one (over a minute)
+#   make test-soak      let thousands of peers misbehave for half an hour, or SOAK_SECONDS
 #   make fuzz       run each fuzzer for FUZZ_SECONDS (60); needs clang
 #   make bench      compare with other trackers; needs Linux and two cores
 #   make install    to PREFIX; make uninstall; make dist; make clean
@@ -111,6 +112,10 @@ test-faults:
 	sh contrib/deps build test
 	CC="$(CC)" CPPFLAGS="$(CPPFLAGS)" LDFLAGS="$(LDFLAGS)" sh test/faults
 
+test-soak:
+	sh contrib/deps build test
+	CC="$(CC)" POLL=$(POLL) SANDBOX=$(SANDBOX) CPPFLAGS="$(CPPFLAGS)" LDFLAGS="$(LDFLAGS)" sh test/soak
+
 fuzz:
 	sh contrib/deps fuzz
 	CPPFLAGS="$(CPPFLAGS)" LDFLAGS="$(LDFLAGS)" sh test/fuzz/run
@@ -142,4 +147,4 @@ clean:
 	rm -f uwt *.o settings flags flags.new page.h page.h.new uwt-$(VERSION).tar.gz
 	rm -rf build
 
-.PHONY: all run test test-clients test-faults fuzz bench install uninstall dist clean
+.PHONY: all run test test-clients test-faults test-soak fuzz bench install uninstall dist clean

@@ -177,6 +177,12 @@ void channel_output(struct channel *channel, const uint8_t *bytes, size_t length
 	}
 }
 
+void channel_output_empty(struct channel *channel)
+{
+	br_ssl_engine_flush(&channel->context.eng, 1);
+	channel_send(channel);
+}
+
 bool channel_is_ready(const struct channel *channel)
 {
 	return br_ssl_engine_current_state(&channel->context.eng) & BR_SSL_SENDAPP;

@@ -35,6 +35,9 @@ bool channel_input(struct channel *channel, const uint8_t *bytes, size_t length)
 /* Send plaintext, once channel_is_ready. */
 void channel_output(struct channel *channel, const uint8_t *bytes, size_t length);
 
+/* Send a record that holds nothing. */
+void channel_output_empty(struct channel *channel);
+
 /* Is the handshake over? */
 bool channel_is_ready(const struct channel *channel);
 
