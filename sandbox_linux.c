@@ -150,6 +150,12 @@ static const struct instruction filter[] = {
 	{ RETURN, 0, 0, DENY },
 #endif
 	ALLOW(close), ALLOW(read), ALLOW(write), ALLOW(writev),
+#ifdef __NR_lseek
+	ALLOW(lseek),
+#endif
+#ifdef __NR__llseek
+	ALLOW(_llseek),
+#endif
 #ifdef __NR_fcntl
 	ALLOW_UP_TO(fcntl, 1, COMMAND_MOST),
 #endif

@@ -38,6 +38,7 @@
 static struct {
 	int listener;       /* a connection waits at it */
 	int ends[2];        /* of a socket pair */
+	int file;           /* with four bytes */
 	int epoll;
 	void *page;
 } given;
@@ -168,6 +169,16 @@ static int do_receive(void)
 	return 0;
 }
 
+/* How long a file is, and what it has. */
+static int do_file(void)
+{
+	char text[8];
+
+	NEED(lseek(given.file, 0, SEEK_END) == 4 && lseek(given.file, 0, SEEK_SET) == 0);
+	NEED(read(given.file, text, sizeof text) == 4 && memcmp(text, "file", 4) == 0);
+	return 0;
+}
+
 #ifdef __linux__
 static int do_epoll(void)
 {
@@ -249,6 +260,16 @@ static void descriptors_come(void)
 	CHECK(inside(do_receive) == 0);
 	close(given.ends[0]);
 	close(given.ends[1]);
+}
+
+static void files_can_be_read(void)
+{
+	char path[] = "/tmp/test_sandbox-XXXXXX";
+
+	given.file = mkstemp(path);
+	CHECK(given.file >= 0 && unlink(path) == 0 && write(given.file, "file", 4) == 4);
+	CHECK(inside(do_file) == 0);
+	close(given.file);
 }
 
 /* -- signals ------------------------------------------------------------------------------ */
@@ -482,6 +503,7 @@ int main(void)
 	RUN(serving_works);
 	RUN(connections_work);
 	RUN(descriptors_come);
+	RUN(files_can_be_read);
 	RUN(signals_work);
 	RUN(rest_is_denied);
 	RUN(rest_is_possible);
