@@ -17,7 +17,8 @@ static inline size_t pages_round(size_t size)
  * has them: one touched byte would cost 2 MB. NULL with errno set if the system refuses. */
 void *pages_reserve(size_t size);
 
-/* Give back what pages_reserve gave; size is the same. NULL is allowed. */
+/* Give back what pages_reserve gave, all of it or its end, from a multiple of 1 MB on. NULL is
+ * allowed. */
 void pages_release(void *pages, size_t size);
 
 #endif

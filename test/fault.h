@@ -27,6 +27,7 @@
 	CALL(getrlimit) \
 	CALL(getsockname) \
 	CALL(listen) \
+	CALL(lseek) \
 	CALL(madvise) \
 	CALL(malloc) \
 	CALL(mmap) \

@@ -124,6 +124,7 @@ WRAP(int, getrlimit, (int which, struct rlimit *limit), (which, limit), -1, -1)
 WRAP(int, getsockname, (int fd, struct sockaddr *address, socklen_t *length),
     (fd, address, length), fd, -1)
 WRAP(int, listen, (int fd, int backlog), (fd, backlog), fd, -1)
+WRAP(off_t, lseek, (int fd, off_t to, int from), (fd, to, from), -1, -1)
 WRAP(int, madvise, (void *pages, size_t size, int advice), (pages, size, advice), -1, -1)
 WRAP(void *, malloc, (size_t size), (size), -1, NULL)
 WRAP(void *, mmap, (void *at, size_t size, int protection, int flags, int fd, off_t from),

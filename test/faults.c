@@ -99,6 +99,7 @@ static const struct fault faults[] = {
 	FAIL(open, ENOMEM, RELOAD, RUN | START), FAIL(open, EACCES, RELOAD, RUN | START),
 	FAIL(open, ENOENT, RELOAD, RUN | START), FAIL(open, EINTR, RELOAD, RUN | START),
 	FAIL(open, EIO, RELOAD, RUN | START),
+	FAIL(lseek, EPERM, RELOAD, RUN | START), FAIL(lseek, EIO, RELOAD, RUN | START),
 	FAIL(malloc, ENOMEM, RELOAD, RUN | START), FAIL(calloc, ENOMEM, RELOAD, RUN | START),
 	FAIL(realloc, ENOMEM, RELOAD, RUN | START), FAIL(strdup, ENOMEM, RELOAD, RUN | START),
 	FAIL(getentropy, EIO, OWN, RUN | START), FAIL(getentropy, ENOSYS, OWN, RUN | START),
