@@ -3,7 +3,7 @@
 #include <sys/un.h>
 
 #include "fuzz.h"
-#include "json.h"
+#include "tree.h"
 #include "rig.h"
 
 /* -- coming and going -------------------------------------------------------------------- */
@@ -213,13 +213,13 @@ static bool body_read(struct client *client)
 	}
 	part = part < client->body ? part : client->body;
 	if (client->json && client->body > 0) {
-		struct json *json;
+		struct tree *json;
 
 		if (part < client->body)
 			return false;
-		json = json_read((const char *)client->got.at, part);
-		MUST(json != NULL && json->kind == JSON_OBJECT);
-		json_free(json);
+		json = tree_read((const char *)client->got.at, part);
+		MUST(json != NULL && json->kind == TREE_OBJECT);
+		tree_free(json);
 	}
 	client->body -= part;
 	world_bytes_drop(&client->got, part);
@@ -251,15 +251,15 @@ static void pong(struct client *client, const uint8_t *payload, size_t length)
 static void frame_judge(struct client *client, uint8_t first, const uint8_t *payload,
     size_t length)
 {
-	struct json *json;
+	struct tree *json;
 	unsigned code = length >= 2 ? (unsigned)(payload[0] << 8 | payload[1]) : 0;
 
 	switch (first) {
 	case 0x80 | WS_TEXT:
 		MUST(ws_utf8_valid(payload, length));
-		json = json_read((const char *)payload, length);
-		MUST(json != NULL && json->kind == JSON_OBJECT);
-		json_free(json);
+		json = tree_read((const char *)payload, length);
+		MUST(json != NULL && json->kind == TREE_OBJECT);
+		tree_free(json);
 		queue_meet(&client->told, rig_hash(payload, length));
 		break;
 	case 0x80 | WS_PING:

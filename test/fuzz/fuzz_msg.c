@@ -1,5 +1,5 @@
 /*
- * fuzz_msg.c - JSON messages: msg.c against a tree of all of it (json.c) and msg.h's rules.
+ * fuzz_msg.c - JSON messages: msg.c against a tree of all of it (tree.c) and msg.h's rules.
  *
  * The input is a message. Where it is no UTF-8 it is read as it is, but nothing is compared, and
  * then once more with `?` for every wrong byte.
@@ -9,15 +9,15 @@
 #include "../../msg.h"
 #include "../../ws.h"
 #include "check.h"
-#include "json.h"
+#include "tree.h"
 
 /* -- the plain way --------------------------------------------------------------------- */
 
-static bool plain_id(const struct json *json, uint8_t id[MSG_ID_SIZE])
+static bool plain_id(const struct tree *json, uint8_t id[MSG_ID_SIZE])
 {
 	size_t i;
 
-	if (json == NULL || json->kind != JSON_STRING || json->count != MSG_ID_SIZE)
+	if (json == NULL || json->kind != TREE_STRING || json->count != MSG_ID_SIZE)
 		return false;
 	for (i = 0; i < MSG_ID_SIZE; i++) {
 		if (json->points[i] > 255)
@@ -27,29 +27,29 @@ static bool plain_id(const struct json *json, uint8_t id[MSG_ID_SIZE])
 	return true;
 }
 
-static bool same_id(const struct json *json, const uint8_t id[MSG_ID_SIZE])
+static bool same_id(const struct tree *json, const uint8_t id[MSG_ID_SIZE])
 {
 	uint8_t plain[MSG_ID_SIZE];
 
 	return plain_id(json, plain) && memcmp(plain, id, MSG_ID_SIZE) == 0;
 }
 
-static bool is_null(const struct json *json)
+static bool is_null(const struct tree *json)
 {
-	return json == NULL || json->kind == JSON_NULL;
+	return json == NULL || json->kind == TREE_NULL;
 }
 
-static bool is_kind(const struct json *json, enum json_kind kind)
+static bool is_kind(const struct tree *json, enum tree_kind kind)
 {
 	return json != NULL && json->kind == kind;
 }
 
-static bool plain_usable(const struct json *body, const struct json *offer_id)
+static bool plain_usable(const struct tree *body, const struct tree *offer_id)
 {
 	size_t i;
 
-	if (!is_kind(body, JSON_OBJECT) || !is_kind(json_member(body, "sdp"), JSON_STRING) ||
-	    !is_kind(offer_id, JSON_STRING) || offer_id->count > MSG_OFFER_ID_MAX)
+	if (!is_kind(body, TREE_OBJECT) || !is_kind(tree_member(body, "sdp"), TREE_STRING) ||
+	    !is_kind(offer_id, TREE_STRING) || offer_id->count > MSG_OFFER_ID_MAX)
 		return false;
 	for (i = 0; i < offer_id->count; i++) {
 		if (offer_id->points[i] >= 0xd800 && offer_id->points[i] < 0xe000)
@@ -60,7 +60,7 @@ static bool plain_usable(const struct json *body, const struct json *offer_id)
 
 /* All digits of a number but leading zeros, as if it had neither point nor exponent; and how many
  * of them (more than there are, or less than none) stand before the point. */
-static size_t plain_digits(const struct json *json, char *digits, double *before)
+static size_t plain_digits(const struct tree *json, char *digits, double *before)
 {
 	const char *at = json->text, *end = at + json->length;
 	size_t count = 0;
@@ -85,14 +85,14 @@ static size_t plain_digits(const struct json *json, char *digits, double *before
 	return count;
 }
 
-static uint32_t plain_numwant(const struct json *json)
+static uint32_t plain_numwant(const struct tree *json)
 {
 	uint64_t value = 0;
 	size_t count, i;
 	double before;
 	char *digits;
 
-	if (!is_kind(json, JSON_NUMBER))
+	if (!is_kind(json, TREE_NUMBER))
 		return MSG_NUMWANT_ALL;
 	digits = malloc(json->length);
 	if (digits == NULL)
@@ -108,14 +108,14 @@ static uint32_t plain_numwant(const struct json *json)
 	return value < MSG_NUMWANT_ALL ? (uint32_t)value : MSG_NUMWANT_ALL;
 }
 
-static bool plain_left(const struct json *json)
+static bool plain_left(const struct tree *json)
 {
 	double before;
 	size_t count;
 	char *digits;
 
-	if (!is_kind(json, JSON_NUMBER))
-		return json_is(json, "0");
+	if (!is_kind(json, TREE_NUMBER))
+		return tree_is(json, "0");
 	digits = malloc(json->length);
 	if (digits == NULL)
 		abort();
@@ -124,18 +124,18 @@ static bool plain_left(const struct json *json)
 	return count == 0;
 }
 
-static enum msg_event plain_event(const struct json *json)
+static enum msg_event plain_event(const struct tree *json)
 {
-	return json_is(json, "started") ? MSG_STARTED : json_is(json, "completed") ?
-	    MSG_COMPLETED : json_is(json, "stopped") ? MSG_STOPPED : MSG_UPDATE;
+	return tree_is(json, "started") ? MSG_STARTED : tree_is(json, "completed") ?
+	    MSG_COMPLETED : tree_is(json, "stopped") ? MSG_STOPPED : MSG_UPDATE;
 }
 
-static bool has_answer(const struct json *json)
+static bool has_answer(const struct tree *json)
 {
-	return !is_null(json_member(json, "answer"));
+	return !is_null(tree_member(json, "answer"));
 }
 
-static size_t count_of(const struct json *json)
+static size_t count_of(const struct tree *json)
 {
 	size_t count = 0;
 
@@ -144,14 +144,14 @@ static size_t count_of(const struct json *json)
 	return count;
 }
 
-static enum msg_fault plain_scrape(const struct json *hashes)
+static enum msg_fault plain_scrape(const struct tree *hashes)
 {
-	const struct json *hash;
+	const struct tree *hash;
 	uint8_t id[MSG_ID_SIZE];
 
 	if (is_null(hashes) || plain_id(hashes, id))
 		return MSG_OK;
-	if (hashes->kind != JSON_ARRAY)
+	if (hashes->kind != TREE_ARRAY)
 		return MSG_BAD_INFO_HASH;
 	if (count_of(hashes) > MSG_HASHES_MAX)
 		return MSG_TOO_MANY_HASHES;
@@ -162,43 +162,43 @@ static enum msg_fault plain_scrape(const struct json *hashes)
 	return MSG_OK;
 }
 
-static enum msg_fault plain_fault(const struct json *json)
+static enum msg_fault plain_fault(const struct tree *json)
 {
-	const struct json *action = json_member(json, "action");
+	const struct tree *action = tree_member(json, "action");
 	uint8_t id[MSG_ID_SIZE];
 
-	if (json == NULL || json->kind != JSON_OBJECT || json_tokens(json) > MSG_TOKENS_MAX)
+	if (json == NULL || json->kind != TREE_OBJECT || tree_tokens(json) > MSG_TOKENS_MAX)
 		return MSG_BAD_JSON;
-	if (json_is(action, "scrape"))
-		return plain_scrape(json_member(json, "info_hash"));
-	if (!json_is(action, "announce"))
+	if (tree_is(action, "scrape"))
+		return plain_scrape(tree_member(json, "info_hash"));
+	if (!tree_is(action, "announce"))
 		return MSG_BAD_ACTION;
-	if (!plain_id(json_member(json, "info_hash"), id))
+	if (!plain_id(tree_member(json, "info_hash"), id))
 		return MSG_BAD_INFO_HASH;
-	if (!plain_id(json_member(json, "peer_id"), id))
+	if (!plain_id(tree_member(json, "peer_id"), id))
 		return MSG_BAD_PEER_ID;
-	return has_answer(json) && !plain_id(json_member(json, "to_peer_id"), id) ?
+	return has_answer(json) && !plain_id(tree_member(json, "to_peer_id"), id) ?
 	    MSG_BAD_TO_PEER_ID : MSG_OK;
 }
 
 /* -- the two compared ------------------------------------------------------------------- */
 
-static void check_offer(const struct msg_offer *offer, const struct json *body,
-    const struct json *offer_id)
+static void check_offer(const struct msg_offer *offer, const struct tree *body,
+    const struct tree *offer_id)
 {
 	MUST(offer->body.text == body->text && offer->body.len == body->length);
 	MUST(offer->offer_id.text == offer_id->text && offer->offer_id.len == offer_id->length);
 }
 
-static void check_offers(const struct msg *msg, const struct json *offers)
+static void check_offers(const struct msg *msg, const struct tree *offers)
 {
-	const struct json *entry;
+	const struct tree *entry;
 	uint32_t count = 0;
 
-	if (is_kind(offers, JSON_ARRAY)) {
+	if (is_kind(offers, TREE_ARRAY)) {
 		for (entry = offers->child; entry != NULL; entry = entry->next) {
-			const struct json *body = json_member(entry, "offer");
-			const struct json *offer_id = json_member(entry, "offer_id");
+			const struct tree *body = tree_member(entry, "offer");
+			const struct tree *offer_id = tree_member(entry, "offer_id");
 
 			if (count < MSG_OFFERS_MAX && plain_usable(body, offer_id))
 				check_offer(&msg->offers[count++], body, offer_id);
@@ -207,32 +207,32 @@ static void check_offers(const struct msg *msg, const struct json *offers)
 	MUST(msg->offer_count == count);
 }
 
-static void check_announce(const struct msg *msg, const struct json *json)
+static void check_announce(const struct msg *msg, const struct tree *json)
 {
-	const struct json *answer = json_member(json, "answer");
-	const struct json *offer_id = json_member(json, "offer_id");
+	const struct tree *answer = tree_member(json, "answer");
+	const struct tree *offer_id = tree_member(json, "offer_id");
 
-	MUST(same_id(json_member(json, "peer_id"), msg->peer_id));
-	MUST(msg->event == plain_event(json_member(json, "event")));
-	MUST(msg->left_is_zero == plain_left(json_member(json, "left")));
-	MUST(msg->numwant == plain_numwant(json_member(json, "numwant")));
+	MUST(same_id(tree_member(json, "peer_id"), msg->peer_id));
+	MUST(msg->event == plain_event(tree_member(json, "event")));
+	MUST(msg->left_is_zero == plain_left(tree_member(json, "left")));
+	MUST(msg->numwant == plain_numwant(tree_member(json, "numwant")));
 	MUST(msg->has_answer == has_answer(json));
 	if (msg->has_answer) {
-		MUST(same_id(json_member(json, "to_peer_id"), msg->to_peer_id));
+		MUST(same_id(tree_member(json, "to_peer_id"), msg->to_peer_id));
 		MUST(msg->answer_usable == plain_usable(answer, offer_id));
 		if (msg->answer_usable)
 			check_offer(&msg->answer, answer, offer_id);
 	}
-	check_offers(msg, json_member(json, "offers"));
+	check_offers(msg, tree_member(json, "offers"));
 }
 
-static void check_scrape(const struct msg *msg, const struct json *hashes)
+static void check_scrape(const struct msg *msg, const struct tree *hashes)
 {
-	const struct json *hash;
+	const struct tree *hash;
 	uint32_t count = 0;
 
 	MUST(msg->all == is_null(hashes));
-	if (is_kind(hashes, JSON_STRING)) {
+	if (is_kind(hashes, TREE_STRING)) {
 		MUST(msg->hash_count == 1 && same_id(hashes, msg->hashes[0]));
 	} else if (!msg->all) {
 		for (hash = hashes->child; hash != NULL; hash = hash->next) {
@@ -243,10 +243,10 @@ static void check_scrape(const struct msg *msg, const struct json *hashes)
 	}
 }
 
-static void check_action(const struct msg *msg, const struct json *action)
+static void check_action(const struct msg *msg, const struct tree *action)
 {
-	MUST(msg->action == (json_is(action, "announce") ? MSG_ANNOUNCE :
-	    json_is(action, "scrape") ? MSG_SCRAPE : MSG_NO_ACTION));
+	MUST(msg->action == (tree_is(action, "announce") ? MSG_ANNOUNCE :
+	    tree_is(action, "scrape") ? MSG_SCRAPE : MSG_NO_ACTION));
 	MUST((msg->action_text.text != NULL) == (action != NULL));
 	if (action != NULL)
 		MUST(msg->action_text.text == action->text &&
@@ -255,28 +255,28 @@ static void check_action(const struct msg *msg, const struct json *action)
 
 static void compare(const struct msg *msg, const char *text, size_t length)
 {
-	struct json *json = json_read(text, length);
+	struct tree *json = tree_read(text, length);
 	uint8_t id[MSG_ID_SIZE];
 
 	MUST(msg->fault == plain_fault(json));
 	if (msg->fault != MSG_BAD_JSON) {
-		check_action(msg, json_member(json, "action"));
-		MUST(msg->has_info_hash == plain_id(json_member(json, "info_hash"), id));
+		check_action(msg, tree_member(json, "action"));
+		MUST(msg->has_info_hash == plain_id(tree_member(json, "info_hash"), id));
 		MUST(!msg->has_info_hash || memcmp(id, msg->info_hash, MSG_ID_SIZE) == 0);
 	}
 	if (msg->fault == MSG_OK && msg->action == MSG_ANNOUNCE)
 		check_announce(msg, json);
 	if (msg->fault == MSG_OK && msg->action == MSG_SCRAPE)
-		check_scrape(msg, json_member(json, "info_hash"));
-	json_free(json);
+		check_scrape(msg, tree_member(json, "info_hash"));
+	tree_free(json);
 }
 
 /* -- text to send ----------------------------------------------------------------------- */
 
 /* What is written must be the inside of a JSON string that means the same. */
-static struct json *quoted_read(const char *inside, size_t length, char **text)
+static struct tree *quoted_read(const char *inside, size_t length, char **text)
 {
-	struct json *json;
+	struct tree *json;
 
 	*text = malloc(length + 2);
 	if (*text == NULL)
@@ -284,8 +284,8 @@ static struct json *quoted_read(const char *inside, size_t length, char **text)
 	memcpy(*text + 1, inside, length);
 	(*text)[0] = (*text)[length + 1] = '"';
 	MUST(ws_utf8_valid((const uint8_t *)*text, length + 2));
-	json = json_read(*text, length + 2);
-	MUST(json != NULL && json->kind == JSON_STRING);
+	json = tree_read(*text, length + 2);
+	MUST(json != NULL && json->kind == TREE_STRING);
 	return json;
 }
 
@@ -293,12 +293,12 @@ static void check_id_text(const uint8_t id[MSG_ID_SIZE])
 {
 	char *out = malloc(MSG_ID_TEXT_MAX), *text;
 	size_t length = msg_id_text(id, out);
-	struct json *json;
+	struct tree *json;
 
 	MUST(length >= MSG_ID_SIZE && length <= MSG_ID_TEXT_MAX);
 	json = quoted_read(out, length, &text);
 	MUST(same_id(json, id));
-	json_free(json);
+	tree_free(json);
 	free(text);
 	free(out);
 }
@@ -307,12 +307,12 @@ static void check_action_text(const struct msg *msg)
 {
 	char *out = malloc(MSG_ACTION_TEXT_MAX), *text;
 	size_t length = msg_action_text(msg, out);
-	struct json *json;
+	struct tree *json;
 
 	MUST(length < MSG_ACTION_TEXT_MAX && strlen(out) == length);
 	json = quoted_read(out, length, &text);
 	MUST(json->count <= 32);
-	json_free(json);
+	tree_free(json);
 	free(text);
 	free(out);
 }

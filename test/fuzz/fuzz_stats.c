@@ -2,7 +2,7 @@
 #include "fuzz.h"
 
 #include "../../stats.h"
-#include "json.h"
+#include "tree.h"
 
 #define JOINED_MAX 4096
 
@@ -30,24 +30,24 @@ static void check_client(const uint8_t *id)
 static void check_json(const struct stats_numbers *numbers, char *text, uint32_t peers)
 {
 	size_t length = stats_json(numbers, text);
-	struct json *json;
-	const struct json *name, *version;
+	struct tree *json;
+	const struct tree *name, *version;
 	unsigned long counted = 0;
 
 	MUST(length <= STATS_TEXT_MAX);
-	json = json_read(text, length);
+	json = tree_read(text, length);
 	MUST(json != NULL);
-	name = json_member(json, "clients");
-	MUST(name != NULL && name->kind == JSON_OBJECT);
+	name = tree_member(json, "clients");
+	MUST(name != NULL && name->kind == TREE_OBJECT);
 	for (name = name->child; name != NULL; name = name->next) {
-		MUST(name->kind == JSON_OBJECT && name->child != NULL);
+		MUST(name->kind == TREE_OBJECT && name->child != NULL);
 		for (version = name->child; version != NULL; version = version->next) {
-			MUST(version->kind == JSON_NUMBER && version->text[0] != '0');
+			MUST(version->kind == TREE_NUMBER && version->text[0] != '0');
 			counted += strtoul(version->text, NULL, 10);
 		}
 	}
 	MUST(counted == peers);
-	json_free(json);
+	tree_free(json);
 }
 
 static size_t tags(const char *text, size_t length, const char *tag)

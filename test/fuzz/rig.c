@@ -5,7 +5,7 @@
 #include "../pem.h"
 #include "check.h"
 #include "fuzz.h"
-#include "json.h"
+#include "tree.h"
 #include "judge.h"
 
 #define SETTLE_TURNS 400        /* more is a server that never rests */
@@ -60,15 +60,15 @@ static void step(enum rig_step what, uint64_t value)
 static void check_reply(const struct client *client)
 {
 	const struct judge_message *message = rig.message;
-	struct json *json = json_read(message->text, message->length);
-	const struct json *answer = json_member(json, "answer");
+	struct tree *json = tree_read(message->text, message->length);
+	const struct tree *answer = tree_member(json, "answer");
 
 	if (message->length == 0 ||
 	    (message->length == 2 && memcmp(message->text, "{}", 2) == 0))
 		MUST(rig.emitted == 0);
-	else if (answer == NULL || answer->kind == JSON_NULL)
+	else if (answer == NULL || answer->kind == TREE_NULL)
 		MUST(rig.emitted > 0 && rig.first == client);
-	json_free(json);
+	tree_free(json);
 }
 
 bool __real_tracker_message(struct tracker *tracker, uint32_t link, enum swarm_family family,

@@ -1,5 +1,5 @@
-/* json.c - see json.h */
-#include "json.h"
+/* tree.c - see tree.h */
+#include "tree.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@ struct reading {
 	unsigned depth;
 };
 
-static struct json *value_read(struct reading *reading);
+static struct tree *value_read(struct reading *reading);
 
 static void blanks_pass(struct reading *reading)
 {
@@ -31,9 +31,9 @@ static bool pass(struct reading *reading, char byte)
 	return true;
 }
 
-static struct json *json_new(enum json_kind kind, const char *text)
+static struct tree *tree_new(enum tree_kind kind, const char *text)
 {
-	struct json *json = calloc(1, sizeof *json);
+	struct tree *json = calloc(1, sizeof *json);
 
 	if (json == NULL)
 		abort();
@@ -42,14 +42,14 @@ static struct json *json_new(enum json_kind kind, const char *text)
 	return json;
 }
 
-void json_free(struct json *json)
+void tree_free(struct tree *json)
 {
-	struct json *next;
+	struct tree *next;
 
 	for (; json != NULL; json = next) {
 		next = json->next;
-		json_free(json->key);
-		json_free(json->child);
+		tree_free(json->key);
+		tree_free(json->child);
 		free(json->points);
 		free(json);
 	}
@@ -130,9 +130,9 @@ static size_t string_bound(const struct reading *reading)
 	return (size_t)(at - reading->at);
 }
 
-static struct json *string_read(struct reading *reading)
+static struct tree *string_read(struct reading *reading)
 {
-	struct json *json = json_new(JSON_STRING, reading->at);
+	struct tree *json = tree_new(TREE_STRING, reading->at);
 
 	json->points = malloc(string_bound(reading) * sizeof(uint32_t));
 	if (json->points == NULL)
@@ -140,7 +140,7 @@ static struct json *string_read(struct reading *reading)
 	reading->at++;
 	while (!pass(reading, '"')) {
 		if (!point_read(reading, &json->points[json->count])) {
-			json_free(json);
+			tree_free(json);
 			return NULL;
 		}
 		json->count++;
@@ -157,7 +157,7 @@ static size_t digits_pass(struct reading *reading)
 	return (size_t)(reading->at - start);
 }
 
-static struct json *number_read(struct reading *reading)
+static struct tree *number_read(struct reading *reading)
 {
 	const char *start = reading->at;
 
@@ -172,13 +172,13 @@ static struct json *number_read(struct reading *reading)
 		if (digits_pass(reading) == 0)
 			return NULL;
 	}
-	return json_new(JSON_NUMBER, start);
+	return tree_new(TREE_NUMBER, start);
 }
 
-static struct json *word_read(struct reading *reading)
+static struct tree *word_read(struct reading *reading)
 {
 	static const char *const words[] = { "null", "true", "false" };
-	static const enum json_kind kinds[] = { JSON_NULL, JSON_TRUE, JSON_FALSE };
+	static const enum tree_kind kinds[] = { TREE_NULL, TREE_TRUE, TREE_FALSE };
 	const char *start = reading->at;
 	size_t i, length;
 
@@ -187,16 +187,16 @@ static struct json *word_read(struct reading *reading)
 		if ((size_t)(reading->end - start) >= length &&
 		    memcmp(start, words[i], length) == 0) {
 			reading->at += length;
-			return json_new(kinds[i], start);
+			return tree_new(kinds[i], start);
 		}
 	}
 	return NULL;
 }
 
 /* A key, its colon, and the value. */
-static struct json *member_read(struct reading *reading)
+static struct tree *member_read(struct reading *reading)
 {
-	struct json *key, *value = NULL;
+	struct tree *key, *value = NULL;
 
 	blanks_pass(reading);
 	if (!next_is(reading, '"'))
@@ -208,23 +208,23 @@ static struct json *member_read(struct reading *reading)
 	if (pass(reading, ':'))
 		value = value_read(reading);
 	if (value == NULL)
-		json_free(key);
+		tree_free(key);
 	else
 		value->key = key;
 	return value;
 }
 
-static struct json *group_read(struct reading *reading, enum json_kind kind)
+static struct tree *group_read(struct reading *reading, enum tree_kind kind)
 {
-	struct json *json = json_new(kind, reading->at++), **last = &json->child;
-	char end = kind == JSON_OBJECT ? '}' : ']';
+	struct tree *json = tree_new(kind, reading->at++), **last = &json->child;
+	char end = kind == TREE_OBJECT ? '}' : ']';
 
-	if (++reading->depth > JSON_DEPTH_MAX)
+	if (++reading->depth > TREE_DEPTH_MAX)
 		goto bad;
 	blanks_pass(reading);
 	if (!pass(reading, end)) {
 		do {
-			*last = kind == JSON_OBJECT ? member_read(reading) : value_read(reading);
+			*last = kind == TREE_OBJECT ? member_read(reading) : value_read(reading);
 			if (*last == NULL)
 				goto bad;
 			last = &(*last)->next;
@@ -236,19 +236,19 @@ static struct json *group_read(struct reading *reading, enum json_kind kind)
 	reading->depth--;
 	return json;
 bad:
-	json_free(json);
+	tree_free(json);
 	return NULL;
 }
 
-static struct json *value_read(struct reading *reading)
+static struct tree *value_read(struct reading *reading)
 {
-	struct json *json;
+	struct tree *json;
 
 	blanks_pass(reading);
 	if (next_is(reading, '{'))
-		json = group_read(reading, JSON_OBJECT);
+		json = group_read(reading, TREE_OBJECT);
 	else if (next_is(reading, '['))
-		json = group_read(reading, JSON_ARRAY);
+		json = group_read(reading, TREE_ARRAY);
 	else if (next_is(reading, '"'))
 		json = string_read(reading);
 	else if (reading->at < reading->end && (*reading->at == '-' ||
@@ -261,34 +261,34 @@ static struct json *value_read(struct reading *reading)
 	return json;
 }
 
-struct json *json_read(const char *text, size_t length)
+struct tree *tree_read(const char *text, size_t length)
 {
 	struct reading reading = { text, text + length, 0 };
-	struct json *json = value_read(&reading);
+	struct tree *json = value_read(&reading);
 
 	if (json == NULL)
 		return NULL;
 	blanks_pass(&reading);
 	if (reading.at == reading.end)
 		return json;
-	json_free(json);
+	tree_free(json);
 	return NULL;
 }
 
-size_t json_tokens(const struct json *json)
+size_t tree_tokens(const struct tree *json)
 {
 	size_t tokens = 0;
 
 	for (; json != NULL; json = json->next)
-		tokens += (json->key != NULL ? 2u : 1u) + json_tokens(json->child);
+		tokens += (json->key != NULL ? 2u : 1u) + tree_tokens(json->child);
 	return tokens;
 }
 
-bool json_is(const struct json *json, const char *word)
+bool tree_is(const struct tree *json, const char *word)
 {
 	size_t i;
 
-	if (json == NULL || json->kind != JSON_STRING || json->count != strlen(word))
+	if (json == NULL || json->kind != TREE_STRING || json->count != strlen(word))
 		return false;
 	for (i = 0; i < json->count; i++) {
 		if (json->points[i] != (uint8_t)word[i])
@@ -297,14 +297,14 @@ bool json_is(const struct json *json, const char *word)
 	return true;
 }
 
-const struct json *json_member(const struct json *json, const char *name)
+const struct tree *tree_member(const struct tree *json, const char *name)
 {
-	const struct json *member, *found = NULL;
+	const struct tree *member, *found = NULL;
 
-	if (json == NULL || json->kind != JSON_OBJECT)
+	if (json == NULL || json->kind != TREE_OBJECT)
 		return NULL;
 	for (member = json->child; member != NULL; member = member->next) {
-		if (json_is(member->key, name))
+		if (tree_is(member->key, name))
 			found = member;
 	}
 	return found;
