@@ -1,5 +1,6 @@
 /*
- * fuzz_msg.c - JSON messages: msg.c against a tree of all of it (tree.c) and msg.h's rules.
+ * fuzz_msg.c - JSON messages: msg.c and json.c against a tree of all of it (tree.c) and the rules
+ * of msg.h.
  *
  * The input is a message. Where it is no UTF-8 it is read as it is, but nothing is compared, and
  * then once more with `?` for every wrong byte.

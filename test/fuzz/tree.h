@@ -1,5 +1,5 @@
 /*
- * tree.h - JSON (RFC 8259) read into a tree: another way of what msg.c does, to compare with.
+ * tree.h - JSON (RFC 8259) read into a tree: another way of what json.c does, to compare with.
  */
 #ifndef FUZZ_TREE_H
 #define FUZZ_TREE_H
