@@ -4,20 +4,29 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "file.h"
+#include "user.h"
 
 #define DESCRIPTORS_MAX 65536   /* more than anybody leaves open to a program */
-#define SOCKETS_MADE UINT32_MAX /* asked for in place of a file */
+#define PROCESSES_MAX (4 * OPENER_COMMANDS_MAX)    /* those that are being ended too */
+#define LAST_WAIT 100           /* ms for what SIGKILL ends */
+
+/* The last has no answer. */
+enum kind { OPEN_FILE, NOTE_SOCKETS, REMOVE_SOCKETS, LAUNCH_COMMAND, STOP_COMMAND };
 
 struct request {
-	uint32_t file;
+	uint16_t kind;
+	uint16_t place;         /* of a file or command among the names */
 	uint32_t number;        /* of the request; its answer has the same */
 };
 
@@ -42,19 +51,46 @@ struct made {
 	struct timespec since;  /* numbers are used again */
 };
 
-static void ignore_signals(void)
+/* A command's, with its process group. */
+struct process {
+	pid_t pid;              /* 0: there is none */
+	size_t command;
+	uint64_t due;           /* ms: then it gets `next`; UINT64_MAX: never */
+	int next;               /* a signal */
+};
+
+struct keeper {
+	const struct opener_names *names;
+	struct made made[OPENER_NAMES_MAX];
+	struct process processes[PROCESSES_MAX];
+	sigset_t waiting;       /* the mask while it waits: SIGCHLD comes then alone */
+};
+
+static void on_child(int number)
+{
+	(void)number;
+}
+
+static void set_signals(struct keeper *keeper)
 {
 	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE };
 	struct sigaction action = { .sa_handler = SIG_IGN };
+	sigset_t child;
 	size_t i;
 
 	sigemptyset(&action.sa_mask);
 	for (i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
 		sigaction(numbers[i], &action, NULL);
+	action.sa_handler = on_child;
+	sigaction(SIGCHLD, &action, NULL);
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &child, &keeper->waiting);
+	sigdelset(&keeper->waiting, SIGCHLD);
 }
 
-/* Keep the socket alone, as descriptor 0. */
-static void close_others(int fd)
+/* Keep the socket alone, as descriptor 0, and what commands write errors to. */
+static void close_others(int fd, bool errors)
 {
 	long most = sysconf(_SC_OPEN_MAX);
 	int other;
@@ -62,8 +98,10 @@ static void close_others(int fd)
 	if (most < 0 || most > DESCRIPTORS_MAX)
 		most = DESCRIPTORS_MAX;
 	dup2(fd, 0);
-	for (other = 1; other < most; other++)
-		close(other);
+	for (other = 1; other < most; other++) {
+		if (other != STDERR_FILENO || !errors)
+			close(other);
+	}
 }
 
 static bool socket_find(const char *path, struct made *made)
@@ -113,31 +151,264 @@ static void open_named(const struct opener_names *names, const struct request *r
 	int fd;
 
 	errno = EINVAL;
-	fd = request->file < names->file_count ? file_open(names->files[request->file]) : -1;
+	fd = request->place < names->file_count ? file_open(names->files[request->place]) : -1;
 	answer_send(request->number, fd, errno);
 	if (fd >= 0)
 		close(fd);
 }
 
-static _Noreturn void opener_run(int fd, const struct opener_names *names)
+/* -- its commands --------------------------------------------------------------------------- */
+
+static uint64_t clock_ms(void)
 {
-	struct made made[OPENER_NAMES_MAX] = { { 0 } };
-	struct request request;
+	struct timespec time = { 0, 0 };
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+/* Be the command: the child's side. fd is its end of the socket. */
+static _Noreturn void command_run(const struct opener_names *names, size_t command, int fd)
+{
+	struct sigaction action = { .sa_handler = SIG_DFL };
+	char error[256];
+	int number;
+
+	setsid();
+	sigemptyset(&action.sa_mask);
+	for (number = 1; number < NSIG; number++)
+		sigaction(number, &action, NULL);
+	sigprocmask(SIG_SETMASK, &action.sa_mask, NULL);
+	dup2(fd, STDIN_FILENO);
+	dup2(STDIN_FILENO, STDOUT_FILENO);
+	if (names->user != NULL && !user_become(names->user, error, sizeof error)) {
+		dprintf(STDERR_FILENO, "uwt: %s\n", error);
+		_exit(126);
+	}
+	execl("/bin/sh", "sh", "-c", names->commands[command], (char *)NULL);
+	dprintf(STDERR_FILENO, "uwt: /bin/sh: %s\n", strerror(errno));
+	_exit(127);
+}
+
+/* A socket whose first end is the program's. */
+static bool make_ends(int ends[2])
+{
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0)
+		return false;
+	if (fcntl(ends[0], F_SETFD, FD_CLOEXEC) == 0 && fcntl(ends[1], F_SETFD, FD_CLOEXEC) == 0 &&
+	    fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0)
+		return true;
+	close(ends[0]);
+	close(ends[1]);
+	return false;
+}
+
+/* Start a command. Returns the program's end of its socket, or -1 with errno set. */
+static int process_start(const struct opener_names *names, struct process *process, size_t command)
+{
+	int ends[2], fault;
+	pid_t pid;
+
+	if (!make_ends(ends))
+		return -1;
+	pid = fork();
+	if (pid == 0)
+		command_run(names, command, ends[1]);
+	fault = errno;
+	close(ends[1]);
+	if (pid > 0) {
+		*process = (struct process){ pid, command, UINT64_MAX, SIGTERM };
+		return ends[0];
+	}
+	close(ends[0]);
+	errno = fault;
+	return -1;
+}
+
+static void process_signal(const struct process *process, int number)
+{
+	/* At first it is in the opener's session still. */
+	if (kill(-process->pid, number) != 0)
+		kill(process->pid, number);
+}
+
+/* Let it have SIGTERM then, unless that is under way. */
+static void process_end(struct process *process, uint64_t when)
+{
+	if (process->pid > 0 && process->due == UINT64_MAX && process->next == SIGTERM)
+		process->due = when;
+}
+
+/* Has it ended? Then what is left of its group is killed too. */
+static bool process_reap(struct process *process)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	/* Nobody has waited for it yet, so its number is no other group's. */
+	if (waitid(P_PID, (id_t)process->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0) {
+		if (info.si_pid == 0)
+			return false;
+		kill(-process->pid, SIGKILL);
+		waitpid(process->pid, NULL, 0);
+	}
+	process->pid = 0;
+	return true;
+}
+
+/* Send the signals whose time has come, and forget who has ended. Returns when the next one is
+ * due; *count becomes how many there are still. */
+static uint64_t processes_tend(struct keeper *keeper, uint64_t now, size_t *count)
+{
+	uint64_t next = UINT64_MAX;
+	struct process *process;
+
+	*count = 0;
+	for (process = keeper->processes; process < keeper->processes + PROCESSES_MAX; process++) {
+		if (process->pid == 0 || process_reap(process))
+			continue;
+		if (process->due <= now) {
+			process_signal(process, process->next);
+			process->due = process->next == SIGTERM ? now + OPENER_GRACE : UINT64_MAX;
+			process->next = SIGKILL;
+		}
+		++*count;
+		if (process->due < next)
+			next = process->due;
+	}
+	return next;
+}
+
+static void command_end(struct keeper *keeper, size_t command)
+{
+	size_t i, count;
+
+	for (i = 0; i < PROCESSES_MAX; i++) {
+		if (keeper->processes[i].command == command)
+			process_end(&keeper->processes[i], 0);
+	}
+	processes_tend(keeper, clock_ms(), &count);
+}
+
+static void command_launch(struct keeper *keeper, const struct request *request)
+{
+	size_t place = 0;
+	int fd = -1;
+
+	command_end(keeper, request->place);
+	while (place < PROCESSES_MAX && keeper->processes[place].pid != 0)
+		place++;
+	errno = request->place < keeper->names->command_count ? EAGAIN : EINVAL;
+	if (errno == EAGAIN && place < PROCESSES_MAX)
+		fd = process_start(keeper->names, &keeper->processes[place], request->place);
+	answer_send(request->number, fd, errno);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Wait until something can be received, if told to look, a process ends, or the time has come. */
+static bool keeper_wait(const struct keeper *keeper, bool look, uint64_t now, uint64_t until)
+{
+	struct timespec time, *limit = NULL;
+	fd_set set;
+
+	FD_ZERO(&set);
+	if (look)
+		FD_SET(0, &set);
+	if (until != UINT64_MAX) {
+		time.tv_sec = until > now ? (time_t)((until - now) / 1000) : 0;
+		time.tv_nsec = until > now ? (long)((until - now) % 1000 * 1000000) : 0;
+		limit = &time;
+	}
+	return pselect(look, &set, NULL, NULL, limit, &keeper->waiting) > 0;
+}
+
+/* -- its life ------------------------------------------------------------------------------- */
+
+/* Take the next request. False when the program has ended. */
+static bool request_take(struct keeper *keeper, struct request *request)
+{
+	uint64_t now, until;
+	size_t count;
+
+	do {
+		now = clock_ms();
+		until = processes_tend(keeper, now, &count);
+	} while (!keeper_wait(keeper, true, now, until));
+	return recv(0, request, sizeof *request, MSG_WAITALL) == (ssize_t)sizeof *request;
+}
+
+static void sockets_note(struct keeper *keeper)
+{
 	size_t i;
 
-	ignore_signals();
-	close_others(fd);
-	while (recv(0, &request, sizeof request, MSG_WAITALL) == (ssize_t)sizeof request) {
-		if (request.file != SOCKETS_MADE) {
-			open_named(names, &request);
-			continue;
-		}
-		for (i = 0; i < names->socket_count; i++)
-			socket_find(names->sockets[i], &made[i]);
-		answer_send(request.number, -1, 0);
+	for (i = 0; i < keeper->names->socket_count; i++)
+		socket_find(keeper->names->sockets[i], &keeper->made[i]);
+}
+
+static void sockets_remove(struct keeper *keeper)
+{
+	size_t i;
+
+	for (i = 0; i < keeper->names->socket_count; i++) {
+		socket_remove(keeper->names->sockets[i], &keeper->made[i]);
+		keeper->made[i].known = false;
 	}
-	for (i = 0; i < names->socket_count; i++)
-		socket_remove(names->sockets[i], &made[i]);
+}
+
+static void request_serve(struct keeper *keeper, const struct request *request)
+{
+	switch (request->kind) {
+	case LAUNCH_COMMAND:
+		command_launch(keeper, request);
+		return;
+	case STOP_COMMAND:
+		command_end(keeper, request->place);
+		return;
+	case NOTE_SOCKETS:
+		sockets_note(keeper);
+		answer_send(request->number, -1, 0);
+		return;
+	case REMOVE_SOCKETS:
+		sockets_remove(keeper);
+		answer_send(request->number, -1, 0);
+		return;
+	case OPEN_FILE:
+		open_named(keeper->names, request);
+		return;
+	default:
+		answer_send(request->number, -1, EINVAL);
+	}
+}
+
+/* See that no command is left. */
+static void commands_finish(struct keeper *keeper)
+{
+	uint64_t now = clock_ms(), until, last;
+	size_t count, i;
+
+	last = now + OPENER_LEAVE + OPENER_GRACE + LAST_WAIT;
+	for (i = 0; i < PROCESSES_MAX; i++)
+		process_end(&keeper->processes[i], now + OPENER_LEAVE);
+	for (;;) {
+		until = processes_tend(keeper, now, &count);
+		if (count == 0 || now >= last)
+			return;
+		keeper_wait(keeper, false, now, until < last ? until : last);
+		now = clock_ms();
+	}
+}
+
+static _Noreturn void opener_run(int fd, const struct opener_names *names)
+{
+	struct keeper keeper = { .names = names };
+	struct request request;
+
+	set_signals(&keeper);
+	close_others(fd, names->command_count > 0);
+	while (request_take(&keeper, &request))
+		request_serve(&keeper, &request);
+	sockets_remove(&keeper);
+	commands_finish(&keeper);
 	_exit(0);
 }
 
@@ -180,22 +451,30 @@ static void opener_lose(struct opener *opener)
 	errno = ESRCH;
 }
 
-static bool request_send(struct opener *opener, uint32_t file)
+/* Send a request, without waiting. False with errno set. */
+static bool request_send(struct opener *opener, enum kind kind, size_t place)
 {
-	struct request request = { file, ++opener->asked };
+	struct request request = { (uint16_t)kind, (uint16_t)place, 0 };
 
 	if (opener->fd < 0) {
 		errno = ESRCH;
 		return false;
 	}
-	if (send(opener->fd, &request, sizeof request, MSG_NOSIGNAL) == (ssize_t)sizeof request)
+	/* No request has the number 0. */
+	opener->asked += opener->asked == UINT32_MAX ? 2 : 1;
+	request.number = opener->asked;
+	if (send(opener->fd, &request, sizeof request, MSG_NOSIGNAL | MSG_DONTWAIT) ==
+	    (ssize_t)sizeof request)
 		return true;
-	opener_lose(opener);
+	if (errno == EAGAIN || errno == EWOULDBLOCK)
+		errno = ETIMEDOUT;      /* so many others wait for their answers */
+	else
+		opener_lose(opener);
 	return false;
 }
 
 /* Take the next answer, and a descriptor that comes with it or -1. False with errno set. */
-static bool answer_take(struct opener *opener, struct answer *answer, int *fd)
+static bool answer_take(struct opener *opener, struct answer *answer, int *fd, int flags)
 {
 	struct iovec piece = { answer, sizeof *answer };
 	union control control;
@@ -205,7 +484,7 @@ static bool answer_take(struct opener *opener, struct answer *answer, int *fd)
 	ssize_t got;
 
 	do
-		got = recvmsg(opener->fd, &message, 0);
+		got = recvmsg(opener->fd, &message, flags);
 	while (got < 0 && errno == EINTR);
 	*fd = -1;
 	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
@@ -222,19 +501,35 @@ static bool answer_take(struct opener *opener, struct answer *answer, int *fd)
 	return true;
 }
 
+/* Keep an answer that came for a command, or that nobody waits for any more. */
+static void answer_keep(struct opener *opener, const struct answer *answer, int fd)
+{
+	struct opener_launch *launch;
+
+	for (launch = opener->launches; launch < opener->launches + OPENER_COMMANDS_MAX; launch++) {
+		if (launch->number == answer->number && !launch->answered) {
+			launch->answered = true;
+			launch->fd = fd;
+			launch->fault = answer->fault != 0 ? answer->fault : EMFILE;
+			return;
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
 /* Ask, and wait for the answer. Returns the descriptor that came with it, or -1 with errno set. */
-static int ask(struct opener *opener, uint32_t file)
+static int ask(struct opener *opener, enum kind kind, size_t place)
 {
 	struct answer answer;
 	int fd;
 
-	if (!request_send(opener, file))
+	if (!request_send(opener, kind, place))
 		return -1;
-	/* One that came too late for its request may be first. */
-	while (answer_take(opener, &answer, &fd)) {
+	/* One that came too late for its request, or is a command's, may be first. */
+	while (answer_take(opener, &answer, &fd, 0)) {
 		if (answer.number != opener->asked) {
-			if (fd >= 0)
-				close(fd);
+			answer_keep(opener, &answer, fd);
 			continue;
 		}
 		/* Where there is no room for a descriptor, it is lost on the way. */
@@ -247,15 +542,74 @@ static int ask(struct opener *opener, uint32_t file)
 
 void opener_note(struct opener *opener)
 {
-	ask(opener, SOCKETS_MADE);
+	ask(opener, NOTE_SOCKETS, 0);
+}
+
+void opener_remove(struct opener *opener)
+{
+	ask(opener, REMOVE_SOCKETS, 0);
 }
 
 int opener_open(struct opener *opener, size_t file)
 {
 	if (file < OPENER_NAMES_MAX)
-		return ask(opener, (uint32_t)file);
+		return ask(opener, OPEN_FILE, file);
 	errno = EINVAL;
 	return -1;
+}
+
+/* Want no answer for it any more. */
+static void launch_forget(struct opener_launch *launch)
+{
+	if (launch->answered && launch->fd >= 0)
+		close(launch->fd);
+	*launch = (struct opener_launch){ .fd = -1 };
+}
+
+bool opener_launch(struct opener *opener, size_t command)
+{
+	if (command >= OPENER_COMMANDS_MAX) {
+		errno = EINVAL;
+		return false;
+	}
+	launch_forget(&opener->launches[command]);
+	if (!request_send(opener, LAUNCH_COMMAND, command))
+		return false;
+	opener->launches[command].number = opener->asked;
+	return true;
+}
+
+int opener_launched(struct opener *opener, size_t command)
+{
+	struct opener_launch *launch, found;
+	struct answer answer;
+	int fd;
+
+	errno = EINVAL;
+	if (command >= OPENER_COMMANDS_MAX || opener->launches[command].number == 0)
+		return -1;
+	launch = &opener->launches[command];
+	while (!launch->answered && opener->fd >= 0 &&
+	    answer_take(opener, &answer, &fd, MSG_DONTWAIT))
+		answer_keep(opener, &answer, fd);
+	if (!launch->answered) {
+		errno = opener->fd < 0 ? ESRCH : EINPROGRESS;
+		return -1;
+	}
+	found = *launch;
+	*launch = (struct opener_launch){ .fd = -1 };
+	if (found.fd >= 0)
+		fcntl(found.fd, F_SETFD, FD_CLOEXEC);
+	errno = found.fault;
+	return found.fd;
+}
+
+void opener_stop(struct opener *opener, size_t command)
+{
+	if (command >= OPENER_COMMANDS_MAX)
+		return;
+	launch_forget(&opener->launches[command]);
+	request_send(opener, STOP_COMMAND, command);
 }
 
 void opener_end(struct opener *opener)
@@ -263,7 +617,10 @@ void opener_end(struct opener *opener)
 	struct answer late;
 	ssize_t got;
 	bool ended = true;
+	size_t i;
 
+	for (i = 0; i < OPENER_COMMANDS_MAX; i++)
+		launch_forget(&opener->launches[i]);
 	if (opener->fd >= 0) {
 		shutdown(opener->fd, SHUT_WR);
 		/* When it has ended, so has what can be received. */

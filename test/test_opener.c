@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 
 #include "../file.h"
 #include "../opener.h"
+#include "../user.h"
 
 static char folder[] = "/tmp/test_opener-XXXXXX";
 static char paths[5][64];       /* one, two, none, socket, other */
@@ -263,15 +265,19 @@ static void no_descriptor_left(void)
 
 enum call { FORK, SOCKETPAIR, SETSOCKOPT, SEND, RECVMSG, CALLS };
 
-/* How often each call fails next, and with what. */
+/* How often each call fails next, after how many that do not, and with what. */
 static struct {
-	int times, fault;
+	int times, after, fault;
 } fault_of[CALLS];
 
 static bool call_fails(enum call call)
 {
 	if (fault_of[call].times == 0)
 		return false;
+	if (fault_of[call].after > 0) {
+		fault_of[call].after--;
+		return false;
+	}
 	fault_of[call].times--;
 	errno = fault_of[call].fault;
 	return true;
@@ -280,6 +286,7 @@ static bool call_fails(enum call call)
 static void call_fail(enum call call, int times, int fault)
 {
 	fault_of[call].times = times;
+	fault_of[call].after = 0;
 	fault_of[call].fault = fault;
 }
 
@@ -418,6 +425,510 @@ static void sockets_are_removed_after_a_kill(void)
 	close(ends[0]);
 }
 
+/* -- commands ----------------------------------------------------------------------------- */
+
+#define START_TIME 5000         /* ms that anything may take here */
+#define CHILD_PID "echo $$; "   /* a command that says who it is */
+
+static uint64_t clock_ms(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+/* Start an opener with these commands, which end in a NULL. */
+static void start_with(struct opener *opener, const char *const *commands)
+{
+	struct opener_names with = names;
+
+	for (; commands[with.command_count] != NULL; with.command_count++)
+		with.commands[with.command_count] = commands[with.command_count];
+	CHECK(opener_start(opener, &with));
+}
+
+static void start_one(struct opener *opener, const char *command)
+{
+	const char *const commands[] = { command, NULL };
+
+	start_with(opener, commands);
+}
+
+/* Wait for the answer. */
+static int launched(struct opener *opener, size_t command)
+{
+	uint64_t until = clock_ms() + START_TIME;
+	int fd;
+
+	do {
+		fd = opener_launched(opener, command);
+		if (fd >= 0 || errno != EINPROGRESS)
+			return fd;
+		wait_ms(2);
+	} while (clock_ms() < until);
+	errno = EINPROGRESS;
+	return -1;
+}
+
+static int launch(struct opener *opener, size_t command)
+{
+	int fd = -1;
+
+	CHECK(opener_launch(opener, command));
+	CHECK((fd = launched(opener, command)) >= 0);
+	return fd;
+}
+
+/* Read up to a newline, which is left out, or to the end. */
+static const char *read_text(int fd)
+{
+	static char text[256];
+	size_t length = 0;
+	struct pollfd waited = { fd, POLLIN, 0 };
+
+	while (length < sizeof text - 1 && poll(&waited, 1, START_TIME) > 0 &&
+	    read(fd, text + length, 1) == 1 && text[length] != '\n')
+		length++;
+	text[length] = '\0';
+	return text;
+}
+
+static bool has_ended(int fd)
+{
+	struct pollfd waited = { fd, POLLIN, 0 };
+	char byte;
+
+	return poll(&waited, 1, START_TIME) > 0 && read(fd, &byte, 1) <= 0;
+}
+
+/* Is there no such process any more, nor a zombie of it? */
+static bool is_gone(pid_t pid)
+{
+	uint64_t until = clock_ms() + START_TIME;
+
+	while (kill(pid, 0) == 0 && clock_ms() < until)
+		wait_ms(5);
+	return kill(pid, 0) == -1 && errno == ESRCH;
+}
+
+static void commands_run(void)
+{
+	static const char *const commands[] = { "while read -r line; do echo \"<$line>\"; done",
+		"echo second", NULL };
+	struct opener opener;
+	int first, second;
+
+	start_with(&opener, commands);
+	first = launch(&opener, 0);
+	CHECK(fcntl(first, F_GETFL) & O_NONBLOCK);
+	CHECK(fcntl(first, F_GETFD) & FD_CLOEXEC);
+	CHECK(write(first, "one\ntwo\n", 8) == 8);
+	CHECK(strcmp(read_text(first), "<one>") == 0);
+	CHECK(strcmp(read_text(first), "<two>") == 0);
+	second = launch(&opener, 1);
+	CHECK(strcmp(read_text(second), "second") == 0);
+	CHECK(has_ended(second));
+	CHECK(opens(&opener, ONE, "the first"));
+	CHECK(write(first, "three\n", 6) == 6);
+	CHECK(strcmp(read_text(first), "<three>") == 0);
+	close(first);
+	close(second);
+	opener_end(&opener);
+	CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
+}
+
+static void no_others_run(void)
+{
+	struct opener opener;
+
+	start_one(&opener, "echo hello");
+	CHECK(opener_launched(&opener, 0) == -1 && errno == EINVAL);
+	CHECK(opener_launch(&opener, 1));
+	CHECK(launched(&opener, 1) == -1 && errno == EINVAL);
+	CHECK(opener_launched(&opener, 1) == -1 && errno == EINVAL);
+	CHECK(!opener_launch(&opener, OPENER_COMMANDS_MAX) && errno == EINVAL);
+	CHECK(!opener_launch(&opener, SIZE_MAX) && errno == EINVAL);
+	CHECK(opener_launched(&opener, SIZE_MAX) == -1 && errno == EINVAL);
+	opener_stop(&opener, 1);
+	opener_stop(&opener, SIZE_MAX);
+	CHECK(opens(&opener, ONE, "the first"));
+	opener_end(&opener);
+	CHECK(opener_start(&opener, &names));
+	CHECK(opener_launch(&opener, 0));
+	CHECK(launched(&opener, 0) == -1 && errno == EINVAL);
+	opener_end(&opener);
+	CHECK(!opener_launch(&opener, 0) && errno == ESRCH);
+	CHECK(opener_launched(&opener, 0) == -1 && errno == EINVAL);
+}
+
+/* Only its own descriptors, default signals, a session. */
+static void commands_begin_clean(void)
+{
+	struct sigaction ignored = { .sa_handler = SIG_IGN }, before;
+	sigset_t all, mask;
+	struct opener opener;
+	int fd, other = open("/dev/null", O_RDONLY);
+	char text[64];
+
+	if (access("/proc/self/status", R_OK) != 0) {
+		printf("skipped, as there is no /proc: what a command begins with\n");
+		return;
+	}
+	CHECK(sigaction(SIGUSR1, &ignored, &before) == 0);
+	sigfillset(&all);
+	CHECK(sigprocmask(SIG_BLOCK, &all, &mask) == 0);
+	start_one(&opener, CHILD_PID "grep -E '^Sig(Blk|Ign|Cgt)' /proc/$$/status | cut -f 2;"
+	    "cut -d ' ' -f 5,6 /proc/$$/stat; ls /proc/$$/fd; echo end");
+	CHECK(sigprocmask(SIG_SETMASK, &mask, NULL) == 0);
+	CHECK(sigaction(SIGUSR1, &before, NULL) == 0);
+	fd = launch(&opener, 0);
+	snprintf(text, sizeof text, "%s", read_text(fd));
+	snprintf(text + 32, sizeof text - 32, "%.15s %.15s", text, text);
+	CHECK(strcmp(read_text(fd), "0000000000000000") == 0);
+	CHECK(strcmp(read_text(fd), "0000000000000000") == 0);
+	read_text(fd);                                  /* the shell itself catches some */
+	CHECK(strcmp(read_text(fd), text + 32) == 0);   /* process group and session */
+	CHECK(strcmp(read_text(fd), "0") == 0);
+	CHECK(strcmp(read_text(fd), "1") == 0);
+	CHECK(strcmp(read_text(fd), "2") == 0);
+	CHECK(strcmp(read_text(fd), "end") == 0);
+	CHECK(is_gone((pid_t)atoi(text)));
+	close(fd);
+	close(other);
+	opener_end(&opener);
+}
+
+/* What a command writes to standard error arrives there. */
+static void errors_go_to_stderr(void)
+{
+	struct opener opener;
+	int ends[2], before = dup(2), fd;
+
+	CHECK(pipe(ends) == 0 && dup2(ends[1], 2) == 2);
+	close(ends[1]);
+	start_one(&opener, "echo an error >&2; /no-such-command-here");
+	CHECK(dup2(before, 2) == 2);
+	close(before);
+	fd = launch(&opener, 0);
+	CHECK(strcmp(read_text(ends[0]), "an error") == 0);
+	CHECK(strstr(read_text(ends[0]), "not found") != NULL);
+	CHECK(has_ended(fd));
+	close(fd);
+	opener_end(&opener);
+	CHECK(has_ended(ends[0]));      /* nobody has it any more */
+	close(ends[0]);
+}
+
+static void commands_become_the_user(void)
+{
+	struct opener_names with = names;
+	struct opener opener;
+	struct user user;
+	char error[256], text[64];
+	int fd;
+
+	if (geteuid() != 0) {
+		printf("skipped, as only root can: commands of another user\n");
+		return;
+	}
+	CHECK(user_find("nobody", &user, error, sizeof error));
+	with.commands[with.command_count++] = "id -u; id -g; id -G";
+	with.user = &user;
+	CHECK(opener_start(&opener, &with));
+	fd = launch(&opener, 0);
+	snprintf(text, sizeof text, "%u", (unsigned)user.id);
+	CHECK(strcmp(read_text(fd), text) == 0);
+	snprintf(text, sizeof text, "%u", (unsigned)user.group);
+	CHECK(strcmp(read_text(fd), text) == 0);
+	CHECK(strcmp(read_text(fd), text) == 0);
+	CHECK(opens(&opener, ONE, "the first"));        /* it stays what it was itself */
+	close(fd);
+	opener_end(&opener);
+}
+
+/* One that cannot be become ends the command before it begins. */
+static void commands_need_the_user(void)
+{
+	struct user user = { "nobody", getuid() + 1, getgid() };
+	struct opener_names with = names;
+	struct opener opener;
+	int ends[2], before = dup(2), fd;
+
+	if (geteuid() == 0)
+		user.id = 0;
+	with.commands[with.command_count++] = "echo ran";
+	with.user = &user;
+	CHECK(pipe(ends) == 0 && dup2(ends[1], 2) == 2);
+	close(ends[1]);
+	CHECK(opener_start(&opener, &with));
+	CHECK(dup2(before, 2) == 2);
+	close(before);
+	fd = launch(&opener, 0);
+	CHECK(has_ended(fd));
+	CHECK(strstr(read_text(ends[0]), "root's rights were not given up") != NULL);
+	close(fd);
+	opener_end(&opener);
+	close(ends[0]);
+}
+
+/* When a command has ended, nothing of it is left: no zombie, and nobody in its group. */
+static void ended_commands_leave_nothing(void)
+{
+	struct opener opener;
+	pid_t first, second;
+	int fd;
+
+	start_one(&opener, CHILD_PID "trap '' TERM; sleep 100 & echo $!; read -r line");
+	fd = launch(&opener, 0);
+	first = (pid_t)atoi(read_text(fd));
+	second = (pid_t)atoi(read_text(fd));
+	CHECK(first > 0 && second > 0 && kill(first, 0) == 0 && kill(second, 0) == 0);
+	CHECK(write(fd, "\n", 1) == 1);
+	CHECK(has_ended(fd));
+	CHECK(is_gone(first));
+	CHECK(is_gone(second));
+	close(fd);
+	opener_end(&opener);
+}
+
+static void commands_are_stopped(void)
+{
+	static const char *const commands[] = { CHILD_PID "exec sleep 100",
+		"trap '' TERM; " CHILD_PID "while :; do sleep 1; done", NULL };
+	struct opener opener;
+	uint64_t began;
+	pid_t pid;
+	int fd;
+
+	start_with(&opener, commands);
+	fd = launch(&opener, 0);
+	pid = (pid_t)atoi(read_text(fd));
+	opener_stop(&opener, 0);
+	CHECK(has_ended(fd));
+	CHECK(is_gone(pid));
+	close(fd);
+	fd = launch(&opener, 1);
+	pid = (pid_t)atoi(read_text(fd));
+	began = clock_ms();
+	opener_stop(&opener, 1);
+	opener_stop(&opener, 1);
+	wait_ms(OPENER_GRACE / 2);
+	CHECK(kill(pid, 0) == 0);
+	CHECK(has_ended(fd));
+	CHECK(clock_ms() - began >= OPENER_GRACE);
+	CHECK(is_gone(pid));
+	close(fd);
+	opener_end(&opener);
+}
+
+/* There is one process of a command: the next one takes its place. */
+static void launching_again_ends_the_one_before(void)
+{
+	struct opener opener;
+	pid_t pid;
+	int first, second;
+
+	start_one(&opener, CHILD_PID "exec sleep 100");
+	first = launch(&opener, 0);
+	pid = (pid_t)atoi(read_text(first));
+	second = launch(&opener, 0);
+	CHECK(has_ended(first));
+	CHECK(is_gone(pid));
+	pid = (pid_t)atoi(read_text(second));
+	CHECK(pid > 0 && kill(pid, 0) == 0);
+	close(first);
+	close(second);
+	opener_end(&opener);
+	CHECK(is_gone(pid));
+}
+
+/* So many that ignore SIGTERM at once are no more than there is room for. */
+static void launches_are_bounded(void)
+{
+	int fds[40], i, refused = 0;
+	struct opener opener;
+
+	start_one(&opener, "trap '' TERM; echo; while :; do sleep 1; done");
+	for (i = 0; i < 40; i++) {
+		CHECK(opener_launch(&opener, 0));
+		fds[i] = launched(&opener, 0);
+		if (fds[i] >= 0)
+			read_text(fds[i]);
+		else
+			refused += errno == EAGAIN;
+	}
+	CHECK(refused > 0);
+	for (i = 0; i < 40; i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+	}
+	wait_ms(OPENER_GRACE + 200);
+	i = launch(&opener, 0);
+	close(i);
+	opener_end(&opener);
+}
+
+/* An answer for a command that comes while a file is waited for is kept, and the other way. */
+static void answers_cross(void)
+{
+	struct opener opener;
+	int fd;
+
+	start_one(&opener, "echo hello");
+	CHECK(opener_launch(&opener, 0));
+	CHECK(opens(&opener, TWO, "the second"));
+	CHECK((fd = opener_launched(&opener, 0)) >= 0);
+	CHECK(strcmp(read_text(fd), "hello") == 0);
+	close(fd);
+	CHECK(opener_launch(&opener, 0));
+	CHECK(opener_launch(&opener, 0));
+	CHECK(opens(&opener, ONE, "the first"));
+	CHECK((fd = opener_launched(&opener, 0)) >= 0);
+	CHECK(opener_launched(&opener, 0) == -1 && errno == EINVAL);
+	close(fd);
+	CHECK(kill(opener.pid, SIGSTOP) == 0);
+	CHECK(opener_launch(&opener, 0));
+	CHECK(opener_launched(&opener, 0) == -1 && errno == EINPROGRESS);
+	CHECK(kill(opener.pid, SIGCONT) == 0);
+	CHECK((fd = launched(&opener, 0)) >= 0);
+	close(fd);
+	opener_end(&opener);
+}
+
+/* One that does not answer does not make the program wait, however much it is asked. */
+static void a_stopped_one_blocks_nobody(void)
+{
+	struct opener opener;
+	uint64_t began;
+	int i, full = 0;
+	pid_t pid;
+
+	start_one(&opener, "echo hello");
+	pid = opener.pid;
+	CHECK(kill(pid, SIGSTOP) == 0);
+	began = clock_ms();
+	for (i = 0; i < 5000; i++)
+		full += !opener_launch(&opener, 0) && errno == ETIMEDOUT;
+	CHECK(full > 0);
+	CHECK(fails(&opener, ONE, ETIMEDOUT));
+	CHECK(clock_ms() - began < START_TIME);
+	CHECK(kill(pid, SIGKILL) == 0);
+	opener_end(&opener);
+	CHECK(is_gone(pid));
+}
+
+static void launches_fail(void)
+{
+	struct opener opener;
+
+	call_fail(FORK, 1, EAGAIN);
+	fault_of[FORK].after = 1;
+	start_one(&opener, "echo hello");
+	CHECK(opener_launch(&opener, 0));
+	CHECK(launched(&opener, 0) == -1 && errno == EAGAIN);
+	close(launch(&opener, 0));
+	opener_end(&opener);
+	call_fail(FORK, 0, 0);
+	call_fail(SOCKETPAIR, 1, EMFILE);
+	fault_of[SOCKETPAIR].after = 1;
+	start_one(&opener, "echo hello");
+	CHECK(opener_launch(&opener, 0));
+	CHECK(launched(&opener, 0) == -1 && errno == EMFILE);
+	opener_end(&opener);
+	call_fail(SOCKETPAIR, 0, 0);
+	start_one(&opener, "echo hello");
+	CHECK(opener_launch(&opener, 0));
+	CHECK(kill(opener.pid, SIGKILL) == 0);
+	wait_ms(50);
+	while (opener_launched(&opener, 0) >= 0)
+		continue;
+	CHECK(!opener_launch(&opener, 0) && errno == ESRCH);
+	opener_end(&opener);
+}
+
+/* At the end a command that ends with its input is given the time for that. */
+static void the_end_of_input_ends_commands(void)
+{
+	struct opener opener;
+	uint64_t began;
+	char command[128];
+	int fd;
+
+	snprintf(command, sizeof command, "cat >/dev/null; sleep 0.1; echo done >%s", paths[OTHER]);
+	start_one(&opener, command);
+	fd = launch(&opener, 0);
+	close(fd);
+	began = clock_ms();
+	opener_end(&opener);
+	CHECK(clock_ms() - began < OPENER_LEAVE);
+	CHECK(exists(OTHER));
+	unlink(paths[OTHER]);
+}
+
+/* Those that are not told by it are ended, also if they ignore SIGTERM. */
+static void the_end_ends_commands(void)
+{
+	static const char *const commands[] = { CHILD_PID "exec sleep 100",
+		"trap '' TERM; " CHILD_PID "while :; do sleep 1; done", NULL };
+	struct opener opener;
+	pid_t first, second, third;
+	uint64_t began;
+	int fds[2];
+
+	start_with(&opener, commands);
+	fds[0] = launch(&opener, 0);
+	fds[1] = launch(&opener, 1);
+	first = (pid_t)atoi(read_text(fds[0]));
+	second = (pid_t)atoi(read_text(fds[1]));
+	third = opener.pid;
+	close(fds[0]);
+	close(fds[1]);
+	began = clock_ms();
+	opener_end(&opener);
+	CHECK(clock_ms() - began >= OPENER_LEAVE + OPENER_GRACE);
+	CHECK(kill(first, 0) == -1 && kill(second, 0) == -1 && kill(third, 0) == -1);
+}
+
+/* A program that is killed leaves none. */
+static void a_kill_ends_commands(void)
+{
+	struct opener opener;
+	pid_t pid, command;
+	int ends[2], fd;
+
+	CHECK(pipe(ends) == 0);
+	pid = fork();
+	if (pid == 0) {
+		start_one(&opener, CHILD_PID "exec sleep 100");
+		fd = launch(&opener, 0);
+		command = (pid_t)atoi(read_text(fd));
+		_exit(write(ends[1], &command, sizeof command) < 0 || pause());
+	}
+	close(ends[1]);
+	CHECK(read(ends[0], &command, sizeof command) == (ssize_t)sizeof command);
+	CHECK(command > 0 && kill(command, 0) == 0);
+	CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
+	CHECK(is_gone(command));
+	close(ends[0]);
+}
+
+static void sockets_are_removed_when_asked(void)
+{
+	struct opener opener;
+
+	CHECK(opener_start(&opener, &names));
+	bind_socket(SOCKET);
+	opener_note(&opener);
+	opener_remove(&opener);
+	CHECK(!exists(SOCKET));
+	bind_socket(SOCKET);            /* a stranger's */
+	opener_remove(&opener);
+	opener_end(&opener);
+	CHECK(exists(SOCKET));
+	CHECK(unlink(paths[SOCKET]) == 0);
+}
+
 int main(void)
 {
 	make_names();
@@ -435,6 +946,23 @@ int main(void)
 	RUN(sockets_are_removed);
 	RUN(strangers_sockets_stay);
 	RUN(sockets_are_removed_after_a_kill);
+	RUN(sockets_are_removed_when_asked);
+	RUN(commands_run);
+	RUN(no_others_run);
+	RUN(commands_begin_clean);
+	RUN(errors_go_to_stderr);
+	RUN(commands_become_the_user);
+	RUN(commands_need_the_user);
+	RUN(ended_commands_leave_nothing);
+	RUN(commands_are_stopped);
+	RUN(launching_again_ends_the_one_before);
+	RUN(launches_are_bounded);
+	RUN(answers_cross);
+	RUN(a_stopped_one_blocks_nobody);
+	RUN(launches_fail);
+	RUN(the_end_of_input_ends_commands);
+	RUN(the_end_ends_commands);
+	RUN(a_kill_ends_commands);
 	clear_names();
 	return test_end();
 }
