@@ -31,6 +31,7 @@ void request_see(struct uwt_server *server, uint32_t number, const char *head, s
 	if (http_head_parse(head, length, &request) != 200)
 		return;
 	seen->method = slice_of(request.method_text);
+	seen->target = slice_of(request.target);
 	seen->path = slice_of(request.path);
 	seen->query = slice_of(request.query);
 	seen->headers = slice_of(request.headers);
@@ -80,8 +81,8 @@ struct uwt_slice uwt_request_header(const struct uwt_request *request, const cha
 
 bool ask_keep(struct uwt_server *server, uint32_t number, const char *head, size_t length)
 {
-	return server->asks == NULL || conn_keep(server, number, &server->asks[number].head,
-	    (const uint8_t *)head, length);
+	return server->asks == NULL || !server->options.keep_requests ||
+	    conn_keep(server, number, &server->asks[number].head, (const uint8_t *)head, length);
 }
 
 static void verdict_take(struct ask_link *link, const struct uwt_verdict *verdict)
@@ -163,18 +164,12 @@ void ask_wait(struct uwt_server *server, uint32_t number, const uint8_t *text, s
 		conn_time(server, number, TIMER_ASKED);
 }
 
-void uwt_server_answer(struct uwt_server *server, uint64_t question,
+/* The next turn acts on it. */
+static void verdict_put(struct uwt_server *server, uint32_t number,
     const struct uwt_verdict *verdict)
 {
-	uint32_t number = (uint32_t)(question & ((1u << NUMBER_BITS) - 1));
-	struct ask_link *link;
+	struct ask_link *link = &server->asks[number];
 
-	if (server->asks == NULL || number == 0 || number > server->conns.capacity ||
-	    verdict->answer == UWT_LATER)
-		return;
-	link = &server->asks[number];
-	if (link->state != ASK_ASKED || link->serial != question >> NUMBER_BITS)
-		return;
 	verdict_take(link, verdict);
 	link->state = ASK_ANSWERED;
 	if (link->queued)
@@ -186,6 +181,33 @@ void uwt_server_answer(struct uwt_server *server, uint64_t question,
 	else
 		server->answered = number;
 	server->answered_last = number;
+}
+
+void uwt_server_answer(struct uwt_server *server, uint64_t question,
+    const struct uwt_verdict *verdict)
+{
+	uint32_t number = (uint32_t)(question & ((1u << NUMBER_BITS) - 1));
+	const struct ask_link *link;
+
+	if (server->asks == NULL || number == 0 || number > server->conns.capacity ||
+	    verdict->answer == UWT_LATER)
+		return;
+	link = &server->asks[number];
+	if (link->state != ASK_ASKED || link->serial != question >> NUMBER_BITS)
+		return;
+	verdict_put(server, number, verdict);
+}
+
+void uwt_server_answer_all(struct uwt_server *server, const struct uwt_verdict *verdict)
+{
+	uint32_t number = server->timers[TIMER_ASKED].first;
+
+	if (verdict->answer == UWT_LATER)
+		return;
+	for (; number != 0; number = server->conns.at[number].links[CHAIN_TIME].after) {
+		if (server->asks[number].state == ASK_ASKED)
+			verdict_put(server, number, verdict);
+	}
 }
 
 /* There is a verdict: take the message that waited for it, then go on. */

@@ -112,7 +112,8 @@ void young_leave(struct uwt_server *server, uint32_t number)
 void uwt_options_init(struct uwt_options *options)
 {
 	*options = (struct uwt_options){ .interval = 600000, .max_swarms = 4096,
-		.max_message = 256 * 1024, .stats = true, .landing = true, .max_handshakes = 512 };
+		.max_message = 256 * 1024, .stats = true, .landing = true, .max_handshakes = 512,
+		.keep_requests = true };
 }
 
 static struct swarm_limits swarm_limits(const struct uwt_options *options)

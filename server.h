@@ -53,6 +53,7 @@ struct uwt_request {
 	const char *address;            /* of the client, as text; "" by a Unix-domain socket */
 	bool secure;                    /* it came by TLS */
 	struct uwt_slice method;
+	struct uwt_slice target;        /* path and query, as sent */
 	struct uwt_slice path;          /* without the query, not decoded */
 	struct uwt_slice query;         /* what follows the `?` */
 	struct uwt_slice headers;       /* their lines: see uwt_request_header */
@@ -121,8 +122,7 @@ struct uwt_callbacks {
 	/*
 	 * A membership is about to be made, or one that was allowed for a time is announced after
 	 * that. With UWT_LATER the connection's later messages wait, and nobody else's. Who is
-	 * refused is told the reason, also as a warning, and leaves no trace. NULL: all may. The
-	 * heads by which WebSockets were opened are kept for it in the buffer memory.
+	 * refused is told the reason, also as a warning, and leaves no trace. NULL: all may.
 	 */
 	struct uwt_verdict (*filter)(void *context, const struct uwt_question *question);
 	/* A request that opens no WebSocket. Returns false if the server shall answer it. */
@@ -170,6 +170,9 @@ struct uwt_options {
 	/* a peer with TLS costs 4 KB more, because BearSSL is not as it was known: uwt_options_fit
 	 * finds out */
 	bool tls_whole;
+	/* keep what WebSockets were opened by for the filter, in the buffer memory: without it a
+	 * question's request has only connection, address and secure */
+	bool keep_requests;
 	struct uwt_callbacks callbacks;
 };
 
@@ -260,6 +263,9 @@ int uwt_server_wait(const struct uwt_server *server);
  * or whose connection has ended, is passed over. */
 void uwt_server_answer(struct uwt_server *server, uint64_t question,
     const struct uwt_verdict *verdict);
+
+/* The same to all that have no answer yet. */
+void uwt_server_answer_all(struct uwt_server *server, const struct uwt_verdict *verdict);
 
 /* End a connection, a WebSocket with the status 1008. False if there is none of that number. */
 bool uwt_server_end(struct uwt_server *server, uint64_t connection);
