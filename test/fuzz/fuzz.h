@@ -19,7 +19,7 @@
 /* All targets, each as X(name). */
 #define FUZZ_TARGETS(X) \
 	X(address) X(config) X(frames) X(handshake) X(http) X(keys) X(list) X(msg) X(options) \
-	X(secure) X(server) X(stats) X(stream) X(swarm) X(tls) X(ws)
+	X(question) X(secure) X(server) X(stats) X(stream) X(swarm) X(tls) X(ws)
 
 #define FUZZ_DECLARE(name) int fuzz_##name(const uint8_t *data, size_t size);
 FUZZ_TARGETS(FUZZ_DECLARE)
