@@ -37,12 +37,12 @@ TLS_LIBRARIES_yes = -lbearssl
 TLS_LIBRARIES_no =
 VERSION = 4.0.0
 
-HEADERS = address.h buf.h conns.h file.h hash.h helper.h http.h image.h inside.h json.h keys.h list.h listen.h machine.h \
-	msg.h opener.h options.h output.h pages.h peerid.h poll.h question.h quota.h sandbox.h server.h sha1.h site.h \
-	stats.h swarm.h text.h tls.h tracker.h trial.h user.h ws.h
-OBJECTS = $(TLS_OBJECTS_$(TLS)) address.o ask.o buf.o conns.o file.o hash.o helper.o http.o inbound.o json.o list.o listen.o \
-	machine.o msg.o opener.o options.o output.o outbound.o pages.o peerid.o poll.o question.o quota.o sandbox.o \
-	server.o sha1.o site.o stats.o swarm.o text.o tracker.o user.o uwt.o ws.o
+HEADERS = address.h buf.h commands.h conns.h file.h gate.h hash.h helper.h http.h image.h inside.h json.h keys.h \
+	list.h listen.h machine.h msg.h opener.h options.h output.h pages.h peerid.h poll.h question.h quota.h sandbox.h \
+	server.h sha1.h site.h stats.h swarm.h text.h tls.h tracker.h trial.h user.h ws.h
+OBJECTS = $(TLS_OBJECTS_$(TLS)) address.o ask.o buf.o commands.o conns.o file.o gate.o hash.o helper.o http.o \
+	inbound.o json.o list.o listen.o machine.o msg.o opener.o options.o output.o outbound.o pages.o peerid.o poll.o \
+	question.o quota.o sandbox.o server.o sha1.o site.o stats.o swarm.o text.o tracker.o user.o uwt.o ws.o
 LIBRARIES = $(TLS_LIBRARIES_$(TLS))
 
 all: uwt

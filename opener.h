@@ -24,7 +24,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define OPENER_NAMES_MAX 32
+#define OPENER_NAMES_MAX 34     /* 16 certificates with their keys, and two lists */
 #define OPENER_COMMANDS_MAX 4
 #define OPENER_PATIENCE 1000    /* ms that it has for an answer */
 #define OPENER_LEAVE 300        /* ms */

@@ -82,6 +82,16 @@ static const struct option table[] = {
 	    false, "memory for partial input and unsent output" },
 	{ "max-message", 0, KIND_SIZE_32, "SIZE", 1024, 16 << 20, AT(server.max_message), false,
 	    "longest message of a peer [256K]" },
+	{ "allow-list", 0, KIND_TEXT, "FILE", 0, 0, AT(allow_list), false,
+	    "info_hashes or magnet links, one a line: serve these only" },
+	{ "deny-list", 0, KIND_TEXT, "FILE", 0, 0, AT(deny_list), false,
+	    "the same: serve all but these" },
+	{ "filter", 0, KIND_TEXT, "COMMAND", 0, 0, AT(filter), false,
+	    "ask this command, by lines of JSON, who may be in a torrent" },
+	{ "filter-fail", 0, KIND_TEXT, "HOW", 0, 0, AT(filter_fail), false,
+	    "while it cannot be asked let nobody in, or all (open) [closed]" },
+	{ "hook", 0, KIND_TEXT, "COMMAND", 0, 0, AT(hook), false,
+	    "tell this command, by lines of JSON, who comes and goes" },
 	{ "user", 0, KIND_TEXT, "NAME", 0, 0, AT(user), false,
 	    "become this user once all is open and read" },
 	{ "no-sandbox", 0, KIND_NO, NULL, 0, 0, AT(sandbox), false,
@@ -460,6 +470,27 @@ static bool check_tls(struct options *options, char *error)
 	return false;
 }
 
+static bool check_filter(const struct options *options, char *error)
+{
+	const char *fail = options->filter_fail;
+
+	if (fail == NULL)
+		return true;
+	if (options->filter == NULL)
+		snprintf(error, OPTIONS_ERROR_MAX, "--filter-fail: needs --filter");
+	else if (strcmp(fail, "open") != 0 && strcmp(fail, "closed") != 0)
+		snprintf(error, OPTIONS_ERROR_MAX,
+		    "--filter-fail %.100s: must be open or closed", fail);
+	else
+		return true;
+	return false;
+}
+
+static bool check_all(struct options *options, char *error)
+{
+	return check_tls(options, error) && check_filter(options, error);
+}
+
 bool options_read(struct options *options, int argc, char **argv,
     char error[static OPTIONS_ERROR_MAX])
 {
@@ -472,12 +503,12 @@ bool options_read(struct options *options, int argc, char **argv,
 	if (options->help || options->version)
 		return true;
 	if (options->config == NULL)
-		return check_tls(options, error);
+		return check_all(options, error);
 	/* Once more, now upon what the file says. */
 	config.file = options->config;
 	set_defaults(options);
 	return read_config(&config) && read_arguments(&arguments, argc, argv) &&
-	    check_tls(options, error);
+	    check_all(options, error);
 }
 
 void options_free(struct options *options)

@@ -30,6 +30,9 @@ struct options {
 	const char *index;          /* file for /, "none", or NULL */
 	const char *config;
 	bool quiet, silent;
+	const char *allow_list, *deny_list;     /* files of info_hashes; NULL: none */
+	const char *filter, *hook;  /* commands; NULL: none */
+	const char *filter_fail;    /* "open", "closed" or NULL, which is the same */
 	const char *user;           /* to become after the start; NULL: none */
 	bool sandbox;               /* give up what serving does not take */
 	bool version, help;         /* print that and end */

@@ -1,5 +1,6 @@
 /* uwt.c - the program: options, limits, signals, and what it prints */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +8,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "commands.h"
 #include "file.h"
+#include "gate.h"
 #include "machine.h"
 #include "opener.h"
 #include "options.h"
@@ -22,6 +25,7 @@
 #define PEM_MAX (256 * 1024)        /* bytes of a certificate or key file */
 #define INDEX_MAX (1024 * 1024)     /* bytes of an operator's own page */
 #define CLOSE_GRACE 400             /* ms for peers to answer a close frame */
+#define WATCHED_SPARE 2048          /* descriptors of a server that are not of connections */
 #define CLOSE_PATIENCE 800          /* ms for stdout to take what is left */
 
 /* A handler has no argument to find these by. */
@@ -58,6 +62,22 @@ static void catch_signals(bool reload)
 	sigaction(SIGPIPE, &action, NULL);
 }
 
+/* What the start makes. */
+struct program {
+	struct options *options;
+	struct output *output;
+	struct uwt_server *server;
+	struct opener opener;
+	struct user user;       /* of --user */
+	struct gate gate;       /* of --allow-list and --deny-list */
+	struct commands *commands;      /* of --filter and --hook */
+	struct pollfd *watched; /* with those: what to wait for, and how much there is room for */
+	size_t watched_max;
+	bool confined;          /* rights were given up: only the opener can open files */
+	char *page;             /* of --index */
+	int status;             /* with which a start that failed ends */
+};
+
 /* -- what is printed ---------------------------------------------------------------------- */
 
 static void print_event(void *context, const struct uwt_change *change)
@@ -66,21 +86,26 @@ static void print_event(void *context, const struct uwt_change *change)
 		[UWT_START] = "start: ", [UWT_COMPLETE] = "complete: ",
 		[UWT_UPDATE] = "update: ", [UWT_STOP] = "stop: "
 	};
+	const struct program *program = context;
 	char memory[2 * UWT_ID_SIZE + 1];
 	struct text id = TEXT_IN(memory);
 
 	text_add_hex(&id, change->peer_id, UWT_ID_SIZE);
-	output_line(context, names[change->event], text_end(&id));
+	output_line(program->output, names[change->event], text_end(&id));
 }
 
 static void print_warning(void *context, const char *text)
 {
-	output_line(context, "WARNING: ", text);
+	const struct program *program = context;
+
+	output_line(program->output, "WARNING: ", text);
 }
 
 static void print_turn(void *context)
 {
-	output_flush(context);
+	const struct program *program = context;
+
+	output_flush(program->output);
 }
 
 static void print_where(struct output *output, const struct options *options, uint16_t port)
@@ -122,18 +147,6 @@ static void print_limits(struct output *output, const struct uwt_options *limits
 
 /* -- starting ----------------------------------------------------------------------------- */
 
-/* What the start makes. */
-struct program {
-	struct options *options;
-	struct output *output;
-	struct uwt_server *server;
-	struct opener opener;
-	struct user user;       /* of --user */
-	bool confined;          /* rights were given up: only the opener can open files */
-	char *page;             /* of --index */
-	int status;             /* with which a start that failed ends */
-};
-
 /* Read the operator's page. */
 static bool read_index(struct program *program, char error[static UWT_ERROR_MAX])
 {
@@ -169,16 +182,23 @@ static void pairs_free(struct uwt_pair *pairs, size_t count)
 	}
 }
 
-/* Read a file of an option, which the opener has under this number. */
+/* Open a file of an option, which the opener has under this number. */
+static int open_named(struct program *program, const char *path, size_t number)
+{
+	return program->confined ? opener_open(&program->opener, number) : file_open(path);
+}
+
+static const char *why_not_open(void)
+{
+	return errno == ESRCH ? "the process that opens files has ended" : strerror(errno);
+}
+
 static bool read_pem(struct program *program, const char *path, size_t number,
     const char **content, size_t *size, char error[static UWT_ERROR_MAX])
 {
-	int fd = program->confined ? opener_open(&program->opener, number) : file_open(path);
-
-	*content = file_read(fd, PEM_MAX, size);
+	*content = file_read(open_named(program, path, number), PEM_MAX, size);
 	if (*content == NULL)
-		snprintf(error, UWT_ERROR_MAX, "%.150s: %s", path, errno == ESRCH ?
-		    "the process that opens files has ended" : strerror(errno));
+		snprintf(error, UWT_ERROR_MAX, "%.150s: %s", path, why_not_open());
 	return *content != NULL;
 }
 
@@ -250,6 +270,8 @@ static void reload_pairs(struct program *program)
 	const struct options *options = program->options;
 	char error[UWT_ERROR_MAX];
 
+	if (!options->server.tls)
+		return;
 	if (load_pairs(program, error)) {
 		warn_of_doubts(options, program->server);
 		if (!options->quiet && !options->silent)
@@ -258,6 +280,108 @@ static void reload_pairs(struct program *program)
 		fprintf(stderr, "uwt: not reloaded, the certificates before stay in force: %s\n",
 		    error);
 	}
+}
+
+/* -- lists -------------------------------------------------------------------------------- */
+
+/* Begin to read the lists (or read them, at the start), each of which the opener has after
+ * certificates and keys. False with a text. */
+static bool open_lists(struct program *program, bool at_start, char error[static UWT_ERROR_MAX])
+{
+	struct gate *gate = &program->gate;
+	size_t number = 2 * program->options->certificates.count;
+	int fds[GATE_LISTS] = { -1, -1 }, i;
+
+	for (i = 0; i < GATE_LISTS; i++) {
+		if (gate->files[i] == NULL)
+			continue;
+		fds[i] = open_named(program, gate->files[i], number++);
+		if (fds[i] >= 0)
+			continue;
+		snprintf(error, UWT_ERROR_MAX, "%.150s: %s", gate->files[i], why_not_open());
+		if (i > 0 && fds[0] >= 0)
+			close(fds[0]);
+		return false;
+	}
+	return at_start ? gate_load(gate, fds, error) : gate_reload(gate, fds, error);
+}
+
+static void lists_failed(const struct program *program, const char *error)
+{
+	if (!program->options->silent)
+		fprintf(stderr, "uwt: not reloaded, the lists before stay in force: %s\n", error);
+}
+
+static void reload_lists(struct program *program)
+{
+	char error[UWT_ERROR_MAX];
+
+	if (gate_is_used(&program->gate) && !open_lists(program, false, error))
+		lists_failed(program, error);
+}
+
+/* Do a part of what the gate has to do. Returns whether there is more. */
+static bool serve_gate(struct program *program)
+{
+	const struct options *options = program->options;
+	char error[UWT_ERROR_MAX];
+
+	switch (gate_step(&program->gate, program->server, error)) {
+	case GATE_NOTHING:
+		return false;
+	case GATE_MORE:
+		break;
+	case GATE_LOADED:
+		if (!options->quiet && !options->silent)
+			output_line(program->output, "lists reloaded", "");
+		break;
+	case GATE_FAILED:
+		lists_failed(program, error);
+		break;
+	}
+	return true;
+}
+
+/* -- callbacks ---------------------------------------------------------------------------- */
+
+static void tell_event(void *context, const struct uwt_change *change)
+{
+	struct program *program = context;
+
+	if (!program->options->quiet && !program->options->silent)
+		print_event(context, change);
+	commands_tell(program->commands, change);
+}
+
+static struct uwt_verdict judge(void *context, const struct uwt_question *question)
+{
+	struct program *program = context;
+
+	if (!gate_allows(&program->gate, question->info_hash))
+		return (struct uwt_verdict){ .answer = UWT_REFUSE };
+	if (program->options->filter != NULL)
+		return commands_ask(program->commands, question);
+	return (struct uwt_verdict){ .answer = UWT_ALLOW };
+}
+
+static void set_callbacks(struct program *program)
+{
+	struct options *options = program->options;
+	struct uwt_callbacks *callbacks = &options->server.callbacks;
+	bool prints = !options->quiet && !options->silent;
+	int i;
+
+	*callbacks = (struct uwt_callbacks){ .context = program };
+	for (i = 0; i < UWT_EVENTS; i++)
+		callbacks->event[i] = options->hook != NULL ? tell_event :
+		    prints ? print_event : NULL;
+	if (prints) {
+		callbacks->warning = print_warning;
+		callbacks->turn = print_turn;
+	}
+	if (gate_is_used(&program->gate) || options->filter != NULL)
+		callbacks->filter = judge;
+	options->server.keep_requests = options->filter != NULL;
 }
 
 /* -- rights ------------------------------------------------------------------------------- */
@@ -272,6 +396,14 @@ static struct opener_names opener_names(const struct options *options)
 		names.files[i] = options->certificates.items[i];
 		names.files[options->certificates.count + i] = options->keys.items[i];
 	}
+	if (options->allow_list != NULL)
+		names.files[names.file_count++] = options->allow_list;
+	if (options->deny_list != NULL)
+		names.files[names.file_count++] = options->deny_list;
+	if (options->filter != NULL)
+		names.commands[names.command_count++] = options->filter;
+	if (options->hook != NULL)
+		names.commands[names.command_count++] = options->hook;
 	for (i = 0; i < options->hosts.count; i++) {
 		if (strncmp(options->hosts.items[i], "unix:", 5) == 0)
 			names.sockets[names.socket_count++] = options->hosts.items[i] + 5;
@@ -284,10 +416,12 @@ static bool keep_rights(struct program *program, char error[static UWT_ERROR_MAX
 {
 	const struct options *options = program->options;
 	struct opener_names names = opener_names(options);
+	bool confined = options->user != NULL || (options->sandbox && sandbox_name() != NULL);
 
 	program->confined = false;
-	if ((options->user == NULL && (!options->sandbox || sandbox_name() == NULL)) ||
-	    names.file_count + names.socket_count == 0 ||
+	names.user = options->user != NULL ? &program->user : NULL;
+	if ((names.command_count == 0 &&
+	    (!confined || names.file_count + names.socket_count == 0)) ||
 	    opener_start(&program->opener, &names))
 		return true;
 	snprintf(error, UWT_ERROR_MAX, "cannot start the process that opens files: %s",
@@ -335,11 +469,10 @@ static bool make_server(struct program *program, char error[static UWT_ERROR_MAX
 {
 	struct options *options = program->options;
 
-	if (!options->quiet && !options->silent)
-		options->server.callbacks = (struct uwt_callbacks){ .context = program->output,
-			.event = { print_event, print_event, print_event, print_event },
-			.warning = print_warning, .turn = print_turn };
-	if (!read_index(program, error) || !uwt_options_fit(&options->server,
+	program->gate.files[GATE_ALLOW] = options->allow_list;
+	program->gate.files[GATE_DENY] = options->deny_list;
+	set_callbacks(program);
+	if (!read_index(program, error) || !open_lists(program, true, error) || !uwt_options_fit(&options->server,
 	    machine_memory() / 4, machine_descriptors(), error))
 		return false;
 	program->server = uwt_server_new(&options->server, error);
@@ -347,6 +480,29 @@ static bool make_server(struct program *program, char error[static UWT_ERROR_MAX
 		return false;
 	warn_of_doubts(options, program->server);
 	warn_of_whole(options);
+	return true;
+}
+
+/* Start the commands of --filter and --hook. */
+static bool start_commands(struct program *program, char error[static UWT_ERROR_MAX])
+{
+	const struct options *options = program->options;
+	const struct commands_options commands = { .filter = options->filter,
+		.hook = options->hook, .silent = options->silent,
+		.fail_open = options->filter_fail != NULL &&
+		    strcmp(options->filter_fail, "open") == 0 };
+
+	commands_init(program->commands, &commands, &program->opener);
+	if (!commands_are_used(program->commands))
+		return true;
+	program->watched_max = options->server.max_connections + WATCHED_SPARE;
+	program->watched = malloc((program->watched_max + COMMANDS_MAX) *
+	    sizeof *program->watched);
+	if (program->watched == NULL) {
+		snprintf(error, UWT_ERROR_MAX, "no memory");
+		return false;
+	}
+	commands_start(program->commands, program->server);
 	return true;
 }
 
@@ -375,22 +531,69 @@ static bool listen_and_tell(struct program *program, char error[static UWT_ERROR
 
 /* -- running ------------------------------------------------------------------------------ */
 
+static uint64_t clock_ms(void)
+{
+	struct timespec time = { 0, 0 };
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+/* The lesser of two waits, of which -1 is none. */
+static int sooner(int a, int b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+/* Wait for the server and the commands, at most so many ms; then it is the commands' turn. */
+static void wait_with_commands(struct program *program, int timeout)
+{
+	uint64_t due = commands_due(program->commands), now = clock_ms();
+	size_t count = uwt_server_watched(program->server, program->watched,
+	    program->watched_max);
+
+	timeout = sooner(timeout, uwt_server_wait(program->server));
+	if (due != UINT64_MAX)
+		timeout = sooner(timeout, due > now ? (int)(due - now) : 0);
+	if (count > program->watched_max)
+		count = program->watched_max;
+	count += commands_watched(program->commands, program->watched + count);
+	if (timeout != 0)
+		poll(program->watched, (nfds_t)count, timeout);
+	commands_turn(program->commands, clock_ms());
+}
+
+/* A turn of all there is. Returns false when the server has been closed. */
+static bool turn(struct program *program, bool more)
+{
+	int timeout = more ? 0 : output_wait(program->output);
+
+	if (!commands_are_used(program->commands))
+		return uwt_server_turn(program->server, timeout);
+	wait_with_commands(program, timeout);
+	more = uwt_server_turn(program->server, 0);
+	commands_turn(program->commands, clock_ms());
+	return more;
+}
+
 static void serve(struct program *program)
 {
 	struct output *output = program->output;
-	bool closing = false;
+	bool closing = false, more = false;
 
 	output_flush(output);
-	while (stops_asked < 2 && uwt_server_turn(program->server, output_wait(output))) {
+	while (stops_asked < 2 && turn(program, more)) {
+		more = serve_gate(program);
 		if (reload_asked && !closing) {
 			reload_asked = 0;
 			reload_pairs(program);
+			reload_lists(program);
 		}
 		if (stops_asked > 0 && !closing) {
 			closing = true;
 			output_patience(output, CLOSE_PATIENCE, &stops_asked);
 			uwt_server_close(program->server, CLOSE_GRACE);
-			opener_end(&program->opener);
+			opener_remove(&program->opener);
 		}
 		/* What a turn's sending brought to an end is told after it. */
 		output_flush(output);
@@ -414,15 +617,19 @@ static void fill_standard(void)
 static int run(struct options *options)
 {
 	static struct output output;    /* too large for a small machine's stack */
+	static struct commands commands;
 	struct program program = { .options = options, .output = &output, .opener = OPENER_NONE,
 		.status = EXIT_FAILURE };
 	char error[UWT_ERROR_MAX];
 
 	fill_standard();
 	output_init(&output, STDOUT_FILENO);
-	catch_signals(options->server.tls);
-	if (keep_rights(&program, error) && find_user(&program, error) &&
-	    make_server(&program, error) && listen_and_tell(&program, error) &&
+	catch_signals(options->server.tls || options->allow_list != NULL ||
+	    options->deny_list != NULL);
+	program.commands = &commands;
+	if (find_user(&program, error) && keep_rights(&program, error) &&
+	    make_server(&program, error) && start_commands(&program, error) &&
+	    listen_and_tell(&program, error) &&
 	    give_up_rights(&program, error)) {
 		signalled_server = program.server;
 		/* One that came before there was a server to wake. */
@@ -435,6 +642,9 @@ static int run(struct options *options)
 		fprintf(stderr, "uwt: %s\n", error);
 	}
 	uwt_server_free(program.server);
+	commands_end(&commands);
+	gate_free(&program.gate);
+	free(program.watched);
 	opener_end(&program.opener);
 	if (program.status == EXIT_SUCCESS)
 		output_drain(&output);

@@ -1,0 +1,217 @@
+/* commands.c - see commands.h */
+#include "commands.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "question.h"
+
+#define HEADERS_MAX 64          /* that a request can have */
+#define PATIENCE 2000           /* ms for a start */
+
+static struct uwt_verdict verdict_without(const struct commands *commands)
+{
+	return (struct uwt_verdict){ .reason = "the filter cannot be asked",
+		.answer = commands->options.fail_open ? UWT_ALLOW : UWT_REFUSE };
+}
+
+/* -- what the processes say --------------------------------------------------------------- */
+
+static const char *filter_line(void *context, const char *line, size_t length)
+{
+	struct commands *commands = context;
+	struct question_answer answer;
+	struct uwt_verdict verdict;
+	const char *wrong = question_answer(line, length, &answer);
+
+	if (wrong != NULL)
+		return wrong;
+	verdict = (struct uwt_verdict){ .answer = answer.allow ? UWT_ALLOW : UWT_REFUSE,
+		.reason = answer.reason[0] != '\0' ? answer.reason : NULL,
+		.seconds = answer.ttl };
+	uwt_server_answer(commands->server, answer.id, &verdict);
+	return NULL;
+}
+
+static const char *hook_line(void *context, const char *line, size_t length)
+{
+	(void)context;
+	(void)line;
+	(void)length;
+	return NULL;
+}
+
+static void tell_end(const struct commands *commands, const char *name, const char *why)
+{
+	if (!commands->options.silent)
+		fprintf(stderr, "uwt: the command of %s: %s; it is started again\n", name, why);
+}
+
+/* Nobody waits for an answer that cannot come. */
+static void filter_ended(void *context, const char *why)
+{
+	struct commands *commands = context;
+	struct uwt_verdict verdict = verdict_without(commands);
+
+	if (commands->server != NULL)
+		uwt_server_answer_all(commands->server, &verdict);
+	tell_end(commands, "--filter", why);
+}
+
+static void hook_ended(void *context, const char *why)
+{
+	tell_end(context, "--hook", why);
+}
+
+static void started(void *context)
+{
+	(void)context;
+}
+
+/* -- their life --------------------------------------------------------------------------- */
+
+static uint64_t clock_ms(void)
+{
+	struct timespec time = { 0, 0 };
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+void commands_init(struct commands *commands, const struct commands_options *options,
+    struct opener *opener)
+{
+	commands->options = *options;
+	commands->server = NULL;
+	commands->filter_calls = (struct helper_calls){ commands, filter_line, started,
+		filter_ended };
+	commands->hook_calls = (struct helper_calls){ commands, hook_line, started, hook_ended };
+	if (options->filter != NULL)
+		helper_init(&commands->filter, opener, 0, &commands->filter_calls);
+	if (options->hook != NULL)
+		helper_init(&commands->hook, opener, options->filter != NULL ? 1 : 0,
+		    &commands->hook_calls);
+}
+
+bool commands_are_used(const struct commands *commands)
+{
+	return commands->options.filter != NULL || commands->options.hook != NULL;
+}
+
+static bool is_starting(const struct commands *commands)
+{
+	return (commands->options.filter != NULL && commands->filter.state == HELPER_STARTS) ||
+	    (commands->options.hook != NULL && commands->hook.state == HELPER_STARTS);
+}
+
+void commands_start(struct commands *commands, struct uwt_server *server)
+{
+	uint64_t now = clock_ms(), end = now + PATIENCE;
+
+	commands->server = server;
+	commands_turn(commands, now);
+	while (is_starting(commands) && now < end) {
+		poll(NULL, 0, 1);
+		now = clock_ms();
+		commands_turn(commands, now);
+	}
+}
+
+size_t commands_watched(const struct commands *commands, struct pollfd *fds)
+{
+	const struct helper *helpers[] = {
+		commands->options.filter != NULL ? &commands->filter : NULL,
+		commands->options.hook != NULL ? &commands->hook : NULL
+	};
+	size_t count = 0, i;
+
+	for (i = 0; i < COMMANDS_MAX; i++) {
+		if (helpers[i] == NULL || helper_descriptor(helpers[i]) < 0)
+			continue;
+		fds[count++] = (struct pollfd){ .fd = helper_descriptor(helpers[i]),
+			.events = helper_interest(helpers[i]) };
+	}
+	return count;
+}
+
+uint64_t commands_due(const struct commands *commands)
+{
+	uint64_t filter = commands->options.filter != NULL ? helper_due(&commands->filter) :
+	    UINT64_MAX;
+	uint64_t hook = commands->options.hook != NULL ? helper_due(&commands->hook) : UINT64_MAX;
+
+	return filter < hook ? filter : hook;
+}
+
+void commands_turn(struct commands *commands, uint64_t now)
+{
+	if (commands->options.filter != NULL)
+		helper_turn(&commands->filter, now);
+	if (commands->options.hook != NULL)
+		helper_turn(&commands->hook, now);
+}
+
+void commands_end(struct commands *commands)
+{
+	commands->server = NULL;
+	if (commands->options.filter != NULL)
+		helper_end(&commands->filter);
+	if (commands->options.hook != NULL)
+		helper_end(&commands->hook);
+}
+
+/* -- asking and telling ------------------------------------------------------------------- */
+
+static const char *const event_names[] = {
+	[UWT_START] = "started", [UWT_COMPLETE] = "completed",
+	[UWT_UPDATE] = "update", [UWT_STOP] = "stopped"
+};
+
+static struct json_slice json_of(struct uwt_slice slice)
+{
+	return (struct json_slice){ slice.text, slice.length };
+}
+
+static size_t headers_take(const struct uwt_request *request,
+    struct question_header headers[HEADERS_MAX])
+{
+	struct uwt_slice rest = request->headers, name, value;
+	size_t count = 0;
+
+	while (count < HEADERS_MAX && uwt_header_next(&rest, &name, &value))
+		headers[count++] = (struct question_header){ json_of(name), json_of(value) };
+	return count;
+}
+
+struct uwt_verdict commands_ask(struct commands *commands, const struct uwt_question *question)
+{
+	const struct uwt_request *request = question->request;
+	struct question_header headers[HEADERS_MAX];
+	struct question asked = { .id = question->number,
+		.action = question->answer ? "answer" : "announce",
+		.info_hash = question->info_hash, .peer_id = question->peer_id,
+		.address = { request->address, strlen(request->address) },
+		.path = json_of(request->target), .event = event_names[question->event],
+		.left = json_of(question->left), .headers = headers,
+		.header_count = headers_take(request, headers) };
+	struct text line = { .start = commands->line, .max = sizeof commands->line };
+
+	if (!helper_runs(&commands->filter) || !question_write(&line, &asked) ||
+	    !helper_send(&commands->filter, line.start, line.length))
+		return verdict_without(commands);
+	return (struct uwt_verdict){ .answer = UWT_LATER };
+}
+
+void commands_tell(struct commands *commands, const struct uwt_change *change)
+{
+	struct text line = { .start = commands->line, .max = sizeof commands->line };
+	char address[UWT_ADDRESS_MAX];
+
+	if (commands->server == NULL)
+		return;
+	uwt_server_address(commands->server, change->connection, address);
+	if (question_event(&line, event_names[change->event], change->info_hash, change->peer_id,
+	    (struct json_slice){ address, strlen(address) }, commands->hook.dropped))
+		helper_send(&commands->hook, line.start, line.length);
+}
