@@ -359,6 +359,14 @@ static void stop(struct tracker *tracker, struct request *request)
 
 /* -- the filter --------------------------------------------------------------------- */
 
+/* 0 for good, and what is longer than time can be counted is the longest that can. */
+static uint32_t allowed_until(uint32_t now, uint32_t seconds_allowed)
+{
+	if (seconds_allowed == 0)
+		return 0;
+	return seconds_allowed < UINT32_MAX - now ? now + seconds_allowed : UINT32_MAX;
+}
+
 /* May the sender be, or stay, a member? If not, *reason says why, and a membership ends; if that is
  * not known yet, request->waits is set. */
 static bool admitted(struct tracker *tracker, struct request *request, const char **reason)
@@ -374,7 +382,7 @@ static bool admitted(struct tracker *tracker, struct request *request, const cha
 	}
 	switch (sink->admit(sink->context, request->link, request->msg, again, &terms)) {
 	case TRACKER_ALLOW:
-		request->allowed = terms.seconds > 0 ? request->now + terms.seconds : 0;
+		request->allowed = allowed_until(request->now, terms.seconds);
 		return true;
 	case TRACKER_LATER:
 		request->waits = true;

@@ -713,6 +713,22 @@ static void test_again_later(void)
 	END();
 }
 
+/* A very long time is not a short one. */
+static void test_again_never(void)
+{
+	const struct uwt_verdict age = { UWT_ALLOW, NULL, UINT32_MAX };
+	struct guest *guest;
+
+	BEGIN(age);
+	guest = visitor();
+	pass(20000);
+	say(guest, announce('a', 'H', ""));
+	pass(20000);
+	say(guest, announce('a', 'H', ""));
+	CHECK(program.asked_count == 1);
+	END();
+}
+
 /* The torrent goes while its member waits to be allowed again. */
 static void test_dropped_while_asked(void)
 {
@@ -869,6 +885,7 @@ static void test_all(void)
 	RUN(test_freed_while_asked);
 	RUN(test_again);
 	RUN(test_again_later);
+	RUN(test_again_never);
 	RUN(test_dropped_while_asked);
 	RUN(test_crowd);
 	RUN(test_waiting_takes_buffers);
