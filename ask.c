@@ -246,9 +246,12 @@ void ask_run(struct uwt_server *server)
 void ask_late(struct uwt_server *server, uint32_t number)
 {
 	static const struct uwt_verdict late = { UWT_REFUSE, "the filter did not answer", 0 };
+	struct ask_link *link = &server->asks[number];
 
-	verdict_take(&server->asks[number], &late);
-	server->asks[number].state = ASK_ANSWERED;
+	/* It may have come a moment ago, in this turn. */
+	if (link->state != ASK_ANSWERED)
+		verdict_take(link, &late);
+	link->state = ASK_ANSWERED;
 	ask_go_on(server, number);
 }
 

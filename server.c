@@ -862,9 +862,10 @@ bool uwt_server_turn(struct uwt_server *server, int timeout)
 {
 	server->turning = true;
 	read_clock(server);
-	run_timers(server);
+	/* First the answers: they came before what is due now. */
 	if (server->answered != 0)
 		ask_run(server);
+	run_timers(server);
 	/* What that brought about is told and sent before waiting for anything else. */
 	conns_flush(server);
 	wait_and_dispatch(server, timeout);

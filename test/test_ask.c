@@ -418,6 +418,23 @@ static void test_no_verdict(void)
 	END();
 }
 
+/* One that comes just in time counts, though the turn after it is late. */
+static void test_last_moment(void)
+{
+	struct guest *guest;
+
+	BEGIN(later);
+	guest = visitor();
+	say(guest, announce('a', 'H', ""));
+	clock_pass(UWT_ANSWER_TIME - 1);
+	program_answer(&program, program_asked(&program, 0)->number, NULL);
+	clock_pass(2);
+	pump();
+	HEARD(guest, reply(0, 1, 'H'));
+	TOLD("update a H" LOCAL);
+	END();
+}
+
 static void test_odd_answers(void)
 {
 	struct uwt_server *server;
@@ -874,6 +891,7 @@ static void test_all(void)
 	RUN(test_order);
 	RUN(test_much_waits);
 	RUN(test_no_verdict);
+	RUN(test_last_moment);
 	RUN(test_odd_answers);
 	RUN(test_answer_within);
 	RUN(test_gone_while_asked);
