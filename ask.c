@@ -79,10 +79,22 @@ struct uwt_slice uwt_request_header(const struct uwt_request *request, const cha
 
 /* -- questions -------------------------------------------------------------------------------- */
 
+static uint32_t head_buffers(size_t length)
+{
+	return (uint32_t)((length + BUF_DATA - 1) / BUF_DATA);
+}
+
 bool ask_keep(struct uwt_server *server, uint32_t number, const char *head, size_t length)
 {
-	return server->asks == NULL || !server->options.keep_requests ||
-	    conn_keep(server, number, &server->asks[number].head, (const uint8_t *)head, length);
+	uint32_t buffers = head_buffers(length);
+
+	if (server->asks == NULL || !server->options.keep_requests)
+		return true;
+	if (server->heads + buffers > buf_pool_total(server->pool) / 2 ||
+	    !conn_keep(server, number, &server->asks[number].head, (const uint8_t *)head, length))
+		return false;
+	server->heads += buffers;
+	return true;
 }
 
 static void verdict_take(struct ask_link *link, const struct uwt_verdict *verdict)
@@ -262,6 +274,7 @@ void ask_forget(struct uwt_server *server, uint32_t number)
 	if (server->asks == NULL)
 		return;
 	server->asks[number].state = ASK_NONE;
+	server->heads -= head_buffers(server->asks[number].head.length);
 	buf_clear(server->pool, &server->asks[number].head);
 	if (!(conn->flags & CONN_ASKED))
 		return;

@@ -124,6 +124,8 @@ struct uwt_server {
 	struct secure secure;
 
 	struct ask_link *asks;          /* by number; NULL: there is no filter */
+	uint32_t heads;                 /* buffers that hold them: at most half of all, as they stay
+	                                 * for as long as their connections do */
 	uint32_t asked;                 /* questions so far */
 	uint32_t answered, answered_last;       /* the list of those */
 	struct msg_slice message;       /* the one at hand */

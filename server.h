@@ -170,8 +170,9 @@ struct uwt_options {
 	/* a peer with TLS costs 4 KB more, because BearSSL is not as it was known: uwt_options_fit
 	 * finds out */
 	bool tls_whole;
-	/* keep what WebSockets were opened by for the filter, in the buffer memory: without it a
-	 * question's request has only connection, address and secure */
+	/* keep what WebSockets were opened by for the filter, in the buffer memory, a KB for most;
+	 * when they take half of it, further ones are refused with 503. Without it a question's
+	 * request has only connection, address and secure */
 	bool keep_requests;
 	struct uwt_callbacks callbacks;
 };

@@ -291,6 +291,35 @@ static void test_long_head(void)
 	END();
 }
 
+/* Heads that there is no room for. */
+static void test_no_room_for_heads(void)
+{
+	struct uwt_options options;
+	struct guest *guests[24];
+	char headers[8100] = "X-Long: ";
+	unsigned refused = 0, opened = 0, i;
+
+	program_options(&program, &options);
+	options.buffer_memory = 64 * 1024;
+	options.max_message = 16 * 1024;
+	BEGIN_WITH(&options);
+	memset(headers + 8, 'y', 4000);
+	strcpy(headers + 4008, "\r\n");
+	for (i = 0; i < 24; i++) {
+		guests[i] = visit(&program, "/", headers);
+		if (guest_ended(guests[i]))
+			continue;
+		opened += strcmp(guest_heard(guests[i]), "101\n") == 0;
+	}
+	for (i = 0; i < 24; i++)
+		refused += strncmp(guest_heard(guests[i]), "503 text/", 9) == 0;
+	CHECK(opened > 0 && refused > 0 && opened + refused == 24);
+	/* No head drives out another. */
+	CHECK(program.opened == opened && program.closed == 0);
+	CHECK(strstr(program_told(&program), "warning HTTP request refused: ") != NULL);
+	END();
+}
+
 /* -- later ---------------------------------------------------------------------------------- */
 
 static void test_later(void)
@@ -887,6 +916,7 @@ static void test_all(void)
 	RUN(test_contents);
 	RUN(test_contents_less);
 	RUN(test_long_head);
+	RUN(test_no_room_for_heads);
 	RUN(test_later);
 	RUN(test_order);
 	RUN(test_much_waits);
