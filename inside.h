@@ -49,6 +49,8 @@ enum timer {
  * full. */
 enum young { YOUNG_WAITING, YOUNG_REFUSED, YOUNGS };
 
+#define ENDS_MAX 64             /* connections that the program ends in one turn, noted one by one */
+
 #define HOLDS 20        /* lists of holders: list n has those of 2^(n-1) to 2^n - 1 buffers */
 
 #define SECURE_PLAIN_MAX 65536      /* bytes encrypted at a time */
@@ -103,10 +105,13 @@ struct uwt_server {
 	uint64_t accept_again;          /* ms: nothing is accepted until then; 0: accepting */
 	uint64_t close_by;              /* ms: once closed, when connections are cut off */
 	bool closed;
-	bool turning;                   /* a turn is under way: what a callback asks for waits */
+	bool turning;                   /* callbacks may be called: what they ask for waits */
 	bool close_asked;               /* uwt_server_close, with this grace */
 	uint32_t grace;
-	bool ends_asked;                /* uwt_server_end, of those with CONN_UNWANTED */
+	/* uwt_server_end, of those with CONN_UNWANTED: which, if they are not more than there is
+	 * room for */
+	uint32_t ends_asked;
+	uint32_t ends[ENDS_MAX];
 	bool starved;                   /* the last connection could not be accepted */
 
 	struct conns conns;

@@ -463,6 +463,7 @@ void uwt_server_free(struct uwt_server *server)
 
 	if (server == NULL)
 		return;
+	server->turning = true;
 	each_conn(server, conn_doom);
 	conns_reap(server);
 	stop_listening(server);
@@ -782,12 +783,20 @@ static void dispatch(struct uwt_server *server, const struct poll_event *events,
 	}
 }
 
+/* Has the program asked for what was not done yet? */
+static bool has_wishes(const struct uwt_server *server)
+{
+	return server->ends_asked > 0 || server->close_asked;
+}
+
 /* How long poll_wait may take, in ms of its own clock. */
 static int wait_limit(const struct uwt_server *server, int timeout, int64_t next)
 {
 	int64_t wait, queue = secure_queue_wait(server);
 
-	if (server->timers[TIMER_DOOMED].first != 0 || server->answered != 0)
+	if (server->timers[TIMER_DOOMED].first != 0 || server->answered != 0 ||
+	    server->dirty != 0 || has_wishes(server) ||
+	    (server->closed && server->conns.live == 0))
 		return 0;
 	if (queue >= 0 && (next < 0 || queue < next))
 		next = queue;
@@ -804,12 +813,34 @@ static int wait_limit(const struct uwt_server *server, int timeout, int64_t next
 	return timeout >= 0 && timeout < wait ? timeout : (int)wait;
 }
 
+static void conn_dismiss(struct uwt_server *server, uint32_t number)
+{
+	struct conn *conn = &server->conns.at[number];
+
+	if (conn->state == CONN_WEBSOCKET)
+		conn_close_websocket(server, number, WS_STATUS_GOING_AWAY, false);
+	else if (conn_unsent(server, number) > 0)
+		conn_end(server, number, false);
+	else if (conn->state == CONN_HEAD || conn->state == CONN_IDLE)
+		conn_doom(server, number);
+}
+
+static void close_now(struct uwt_server *server)
+{
+	server->closed = true;
+	server->close_by = server->now + (uint64_t)server->grace * CLOCK_SPEED;
+	stop_listening(server);
+	server->accept_again = 0;
+	each_conn(server, conn_dismiss);
+}
+
 /* The program wants a connection ended. */
 static void conn_turn_out(struct uwt_server *server, uint32_t number)
 {
 	struct conn *conn = &server->conns.at[number];
 
-	if (!(conn->flags & CONN_UNWANTED))
+	/* It may have ended by itself. */
+	if (!(conn->flags & CONN_UNWANTED) || conn->state == CONN_FREE)
 		return;
 	conn->flags &= (uint16_t)~CONN_UNWANTED;
 	if (conn->state == CONN_WEBSOCKET)
@@ -834,16 +865,20 @@ static void read_clock(struct uwt_server *server)
 	}
 }
 
-/* What callbacks asked for. */
+/* What the program asked for; callbacks may ask for more meanwhile. */
 static void run_wishes(struct uwt_server *server)
 {
-	if (server->ends_asked) {
-		server->ends_asked = false;
-		each_conn(server, conn_turn_out);
+	while (server->ends_asked > 0) {
+		if (server->ends_asked <= ENDS_MAX) {
+			conn_turn_out(server, server->ends[--server->ends_asked]);
+		} else {
+			server->ends_asked = 0;
+			each_conn(server, conn_turn_out);
+		}
 	}
 	if (server->close_asked) {
 		server->close_asked = false;
-		uwt_server_close(server, server->grace);
+		close_now(server);
 	}
 }
 
@@ -871,7 +906,6 @@ bool uwt_server_turn(struct uwt_server *server, int timeout)
 	wait_and_dispatch(server, timeout);
 	if (server->secure.tls != NULL)
 		secure_run_queue(server);
-	server->turning = false;
 	run_wishes(server);
 	if (server->closed && server->now >= server->close_by) {
 		conns_flush(server);
@@ -880,6 +914,7 @@ bool uwt_server_turn(struct uwt_server *server, int timeout)
 	conns_leave(server);
 	conns_flush(server);
 	conns_reap(server);
+	server->turning = false;
 	return !server->closed || server->conns.live > 0;
 }
 
@@ -908,32 +943,15 @@ int uwt_server_wait(const struct uwt_server *server)
 
 /* -- closing ---------------------------------------------------------------------------------- */
 
-static void conn_dismiss(struct uwt_server *server, uint32_t number)
-{
-	struct conn *conn = &server->conns.at[number];
-
-	if (conn->state == CONN_WEBSOCKET)
-		conn_close_websocket(server, number, WS_STATUS_GOING_AWAY, false);
-	else if (conn_unsent(server, number) > 0)
-		conn_end(server, number, false);
-	else if (conn->state == CONN_HEAD || conn->state == CONN_IDLE)
-		conn_doom(server, number);
-}
-
 void uwt_server_close(struct uwt_server *server, uint32_t grace)
 {
 	if (server->closed)
 		return;
-	if (server->turning) {
+	server->grace = grace;
+	if (server->turning)
 		server->close_asked = true;
-		server->grace = grace;
-		return;
-	}
-	server->closed = true;
-	server->close_by = server->now + (uint64_t)grace * CLOCK_SPEED;
-	stop_listening(server);
-	server->accept_again = 0;
-	each_conn(server, conn_dismiss);
+	else
+		close_now(server);
 }
 
 void uwt_server_wake(struct uwt_server *server)
@@ -951,8 +969,12 @@ bool uwt_server_end(struct uwt_server *server, uint64_t connection)
 
 	if (number == 0)
 		return false;
+	if (server->conns.at[number].flags & CONN_UNWANTED)
+		return true;
 	server->conns.at[number].flags |= CONN_UNWANTED;
-	server->ends_asked = true;
+	if (server->ends_asked < ENDS_MAX)
+		server->ends[server->ends_asked] = number;
+	server->ends_asked += server->ends_asked <= ENDS_MAX;
 	return true;
 }
 
@@ -1024,8 +1046,11 @@ void uwt_torrent_drop(struct uwt_server *server, const uint8_t *info_hash)
 {
 	uint32_t torrent = swarm_torrent(tracker_swarm(server->tracker), info_hash);
 
+	/* Nothing else may end while this counts the members down. */
+	server->turning = true;
 	if (torrent != 0)
 		tracker_drop(server->tracker, torrent);
+	server->turning = false;
 }
 
 const char *uwt_backend(void)

@@ -11,10 +11,11 @@
  * are copied, or must outlive the server where it says so. Errors are one line of text, without a
  * newline, for which there are UWT_ERROR_MAX bytes.
  *
- * Callbacks are called within uwt_server_turn, and for what ends with a server within
- * uwt_server_free. They may call everything that takes a const server, and uwt_server_answer,
- * uwt_server_end, uwt_server_close and uwt_server_wake; what they end is gone at the turn's end.
- * What a callback is given is good until it returns.
+ * Callbacks are called within uwt_server_turn; and for what those end within uwt_torrent_drop,
+ * uwt_server_close and uwt_server_free. They may call everything that takes a const server, and
+ * uwt_server_answer, uwt_server_end, uwt_server_close and uwt_server_wake; what they end is ended
+ * at the end of the turn, or of the next one, which then does not wait. What a callback is given is
+ * good until it returns.
  */
 #ifndef UWT_SERVER_H
 #define UWT_SERVER_H

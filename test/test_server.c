@@ -286,6 +286,84 @@ static void test_not_opened(void)
 	CHECK(program.opened == 1 && program.closed == 1);
 }
 
+static void end_it(struct program *ending, const char *callback)
+{
+	(void)callback;
+	ending->meddled += uwt_server_end(ending->server, ending->connection);
+}
+
+static void test_ends(void)
+{
+	struct guest *guest, *other;
+	char address[UWT_ADDRESS_MAX];
+	uint64_t number;
+
+	BEGIN();
+	guest = visitor();
+	number = program.connection;
+	other = visitor();
+	say(guest, announce('a', 'H', ""));
+	say(other, announce('b', 'H', ""));
+	program_told(&program);
+	guest_heard(guest);
+	guest_heard(other);
+	uwt_server_address(program.server, number, address);
+	CHECK(same(address, "127.0.0.1"));
+	CHECK(uwt_server_end(program.server, number));
+	CHECK(uwt_server_end(program.server, number));
+	/* Though nothing happens, the next turn does not wait. */
+	CHECK(uwt_server_wait(program.server) == 0);
+	uwt_server_turn(program.server, 5000);
+	CHECK(counts().members == 1);
+	HEARD_TWO(guest, "close 1008\n", "end\n");
+	TOLD("stop a H" LOCAL);
+	let_go(guest, guest_leave);
+	TOLD("closed\n");
+	CHECK(!uwt_server_end(program.server, number));
+	uwt_server_address(program.server, number, address);
+	CHECK(same(address, ""));
+	HEARD(other, "");
+	CHECK(!uwt_server_end(program.server, 0) && !uwt_server_end(program.server, UINT64_MAX) &&
+	    !uwt_server_end(program.server, 500));
+	END();
+}
+
+/* One by HTTP is ended after its answer. */
+static void test_ends_plainly(void)
+{
+	struct guest *plain;
+
+	BEGIN();
+	plain = visit_plainly(&program);
+	program.meddle = end_it;
+	request(plain, "GET /stats.json", "");
+	CHECK(strncmp(guest_heard(plain), "200 ", 4) == 0 && guest_ended(plain));
+	END();
+}
+
+/* More at once than are noted one by one. */
+static void test_end_many(void)
+{
+	unsigned many = program_secure ? ENDS_MAX + 2 : 3 * ENDS_MAX, i;
+	struct guest *guests[3 * ENDS_MAX], *stays;
+	uint64_t numbers[3 * ENDS_MAX];
+
+	BEGIN();
+	for (i = 0; i < many; i++) {
+		guests[i] = visitor();
+		numbers[i] = program.connection;
+	}
+	stays = visitor();
+	for (i = 0; i < many; i++)
+		CHECK(uwt_server_end(program.server, numbers[i]));
+	pump();
+	for (i = 0; i < many; i++)
+		HEARD_TWO(guests[i], "close 1008\n", "end\n");
+	say(stays, announce('a', 'H', ""));
+	HEARD(stays, reply(0, 1, 'H'));
+	END();
+}
+
 /* -- looking -------------------------------------------------------------------------------- */
 
 static void test_look(void)
@@ -383,6 +461,25 @@ static void look_around(struct program *looking, const char *callback)
 	looking->meddled++;
 }
 
+static void close_all(struct program *closing, const char *callback)
+{
+	(void)callback;
+	uwt_server_close(closing->server, 1000);
+	closing->meddled++;
+}
+
+/* The callback after which it is meddled with, and how. */
+static const char *chosen;
+static void (*chosen_meddle)(struct program *, const char *);
+
+static void meddle_once(struct program *meddling, const char *callback)
+{
+	if (strcmp(callback, chosen) != 0 || meddling->meddled > 0)
+		return;
+	meddling->meddled = 0;
+	chosen_meddle(meddling, callback);
+}
+
 /* A session in which every callback is called but error. */
 static void play(void)
 {
@@ -399,6 +496,10 @@ static void play(void)
 	let_go(plain, guest_leave);
 }
 
+static const char *const callbacks[] = { "opened", "http", "warning", "filter", "start", "update",
+	"complete", "stop", "closed", "turn" };
+#define CALLBACKS (sizeof callbacks / sizeof callbacks[0])
+
 static void test_look_within(void)
 {
 	BEGIN();
@@ -406,6 +507,101 @@ static void test_look_within(void)
 	play();
 	CHECK(program.meddled > 10);
 	END();
+}
+
+static void test_end_within(void)
+{
+	size_t i;
+
+	for (i = 0; i < CALLBACKS; i++) {
+		BEGIN();
+		visitor();
+		program.meddle = meddle_once;
+		chosen = callbacks[i];
+		chosen_meddle = end_it;
+		play();
+		/* What the callback is told of is there, also when it has just ended. */
+		CHECK(program.meddled == 1);
+		/* The other is still there. */
+		pass(6000);
+		CHECK(counts().connections == 1 || strcmp(chosen, "turn") == 0);
+		END();
+	}
+}
+
+static void test_close_within(void)
+{
+	struct guest *other, *probe;
+	size_t i;
+	int tries;
+
+	for (i = 0; i < CALLBACKS; i++) {
+		BEGIN();
+		other = visitor();
+		say(other, announce('z', 'H', ""));
+		guest_heard(other);
+		chosen = callbacks[i];
+		chosen_meddle = close_all;
+		program.meddle = meddle_once;
+		if (strcmp(chosen, "http") == 0) {
+			probe = visit_plainly(&program);
+			request(probe, "GET /stats.json", "");
+		} else if (strcmp(chosen, "closed") == 0 || strcmp(chosen, "stop") == 0) {
+			probe = visit(&program, "/", "");
+			say(probe, announce('a', 'H', ""));
+			let_go(probe, guest_leave);
+		} else {
+			probe = visit(&program, "/", "");
+			guest_say(probe, "{");
+			guest_say(probe, announce('a', 'H', ",\"event\":\"started\""));
+			guest_say(probe, announce('a', 'H', ""));
+			say(probe, announce('a', 'H', ",\"event\":\"completed\""));
+		}
+		CHECK(program.meddled == 1);
+		HEARD_TWO(other, "close 1001\n", "end\n");
+		let_go(other, guest_leave);
+		for (tries = 0; tries < 3 && uwt_server_turn(program.server, 0); tries++)
+			pass(400);
+		CHECK(!uwt_server_turn(program.server, 0));
+		END();
+	}
+}
+
+/* Closing from what a drop tells of. */
+static void test_close_within_drop(void)
+{
+	struct guest *guest;
+
+	BEGIN();
+	guest = visitor();
+	say(guest, announce('a', 'H', ""));
+	say(guest, announce('b', 'H', ""));
+	say(guest, announce('c', 'H', ""));
+	program_told(&program);
+	guest_heard(guest);
+	program.meddle = close_all;
+	uwt_torrent_drop(program.server, hash('H'));
+	program.meddle = NULL;
+	TOLD("stop c H" LOCAL "stop b H" LOCAL "stop a H" LOCAL);
+	CHECK(uwt_server_wait(program.server) == 0);
+	pump();
+	HEARD_TWO(guest, "close 1001\n", "end\n");
+	END();
+}
+
+/* And from what freeing tells of. */
+static void test_close_within_free(void)
+{
+	struct guest *guest;
+
+	BEGIN();
+	guest = visitor();
+	say(guest, announce('a', 'H', ""));
+	program_told(&program);
+	program.meddle = close_all;
+	uwt_server_free(program.server);
+	TOLD("stop a H" LOCAL "closed\n");
+	program_forget(&program);
 }
 
 /* -- a loop of the caller's own ------------------------------------------------------------- */
@@ -468,6 +664,32 @@ static void test_own_loop(void)
 		drive(&program, true);
 	CHECK(counts().connections == 0);
 	guest_leave(guest);
+	END();
+}
+
+/* Closing takes no longer than it has to. */
+static void test_own_loop_closes(void)
+{
+	struct guest *guest;
+	int steps = 0;
+
+	BEGIN();
+	guest = visitor();
+	uwt_server_close(program.server, 3000);
+	CHECK(uwt_server_wait(program.server) == 0);
+	uwt_server_turn(program.server, 0);
+	CHECK(uwt_server_wait(program.server) == 3000);
+	HEARD_TWO(guest, "close 1001\n", "end\n");
+	let_go(guest, guest_leave);
+	while (uwt_server_turn(program.server, 0) && steps++ < 10)
+		pump();
+	CHECK(steps < 10);
+	END();
+	/* With nobody there it is over at once, whatever the time it was given. */
+	BEGIN();
+	uwt_server_close(program.server, 60000);
+	CHECK(uwt_server_wait(program.server) == 0);
+	CHECK(!uwt_server_turn(program.server, 20000));
 	END();
 }
 
@@ -685,10 +907,18 @@ static void test_all(void)
 	RUN(test_large_page);
 	RUN(test_opened_closed);
 	RUN(test_not_opened);
+	RUN(test_ends);
+	RUN(test_ends_plainly);
+	RUN(test_end_many);
 	RUN(test_look);
 	RUN(test_drop);
 	RUN(test_look_within);
+	RUN(test_end_within);
+	RUN(test_close_within);
+	RUN(test_close_within_drop);
+	RUN(test_close_within_free);
 	RUN(test_own_loop);
+	RUN(test_own_loop_closes);
 	RUN(test_run);
 	RUN(test_no_callbacks);
 	RUN(test_two);
