@@ -116,14 +116,19 @@ static bool own_page(struct uwt_server *server, uint32_t number, const char *hea
 {
 	const struct uwt_callbacks *callbacks = &server->options.callbacks;
 	struct uwt_page page = { .status = 200, .type = "text/plain" };
+	struct conn *conn = &server->conns.at[number];
+	struct address proxy = conn->address;
 	struct uwt_request seen;
+	bool own;
 
-	if (callbacks->http == NULL || request->upgrade ||
-	    door_of(server, &server->conns.at[number]) != SITE_OPEN)
+	if (callbacks->http == NULL || request->upgrade || door_of(server, conn) != SITE_OPEN)
 		return false;
-	believe_proxy(server, &server->conns.at[number], request);
+	/* The next request by a proxy's connection may be of another client. */
+	believe_proxy(server, conn, request);
 	request_see(server, number, head, length, &seen);
-	if (!callbacks->http(callbacks->context, &seen, &page))
+	own = callbacks->http(callbacks->context, &seen, &page);
+	conn->address = proxy;
+	if (!own)
 		return false;
 	/* What would follow a head is not read. */
 	*answer = (struct site_answer){ .status = page.status,
@@ -166,17 +171,19 @@ static void head_done(struct uwt_server *server, uint32_t number, const char *he
 	struct http_request request;
 	struct site_answer answer;
 	int status = http_head_parse(head, length, &request);
+	bool own;
 
 	if (status != 200) {
 		refuse(server, number, status);
 		return;
 	}
-	if (!own_page(server, number, head, length, &request, &answer))
+	own = own_page(server, number, head, length, &request, &answer);
+	if (!own)
 		site_answer(&server->site, &request, &numbers, door_of(server, conn),
 		    server->page, &answer);
 	if (answer.status == 101)
 		welcome(server, number, head, length, &request, &answer);
-	if (answer.status >= 400 && answer.status != 404)
+	if (!own && answer.status >= 400 && answer.status != 404)
 		warn_status(server, "HTTP request refused: ", answer.status);
 	conn_send_answer(server, number, &answer, request.minor, request.method != HTTP_HEAD);
 	if (conn->state != CONN_HEAD)

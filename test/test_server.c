@@ -182,6 +182,39 @@ static void test_error(void)
 
 static const struct uwt_page own = { 200, "text/x-own", "hello", 5 };
 
+static void test_pages(void)
+{
+	struct guest *guest;
+
+	BEGIN();
+	program.page = own;
+	guest = visit_plainly(&program);
+	request(guest, "GET /mine?a=b", "");
+	HEARD(guest, "200 text/x-own hello\n");
+	TOLD("http GET /mine 127.0.0.1\n");
+	/* Before the server's own ones. */
+	request(guest, "GET /stats.json", "");
+	HEARD(guest, "200 text/x-own hello\n");
+	request(guest, "HEAD /mine", "");
+	HEARD(guest, "200 text/x-own \n");
+	TOLD("http GET /stats.json 127.0.0.1\nhttp HEAD /mine 127.0.0.1\n");
+	/* Not the program's: the server's, as if there were no callback. */
+	program.page.status = 0;
+	request(guest, "GET /stats.json", "");
+	CHECK(strncmp(guest_heard(guest), "200 application/json", 20) == 0);
+	request(guest, "GET /mine", "");
+	CHECK(strncmp(guest_heard(guest), "404 text/", 9) == 0);
+	CHECK(!guest_ended(guest));
+	/* Any status, no type, no body; not the peer's fault. */
+	program_told(&program);
+	program.page = (struct uwt_page){ 401, NULL, NULL, 0 };
+	request(guest, "DELETE /mine", "");
+	HEARD(guest, "401  \n");
+	TOLD("http DELETE /mine 127.0.0.1\n");
+	CHECK(!guest_ended(guest));
+	END();
+}
+
 /* A body is not read, so that the connection ends after the answer. */
 static void test_page_for_body(void)
 {
@@ -232,6 +265,30 @@ static void test_large_page(void)
 	TOLD("http GET /1 127.0.0.1\nhttp GET /2 127.0.0.1\n");
 	END();
 	free(body);
+}
+
+/* By a proxy's connection come requests of many clients: each is seen as whose it is. */
+static void test_pages_by_proxy(void)
+{
+	struct uwt_options options;
+	struct guest *guest;
+	char address[UWT_ADDRESS_MAX];
+
+	program_options(&program, &options);
+	options.trust_proxy = true;
+	BEGIN_WITH(&options);
+	guest = visit_plainly(&program);
+	request(guest, "GET /1", "X-Forwarded-For: 192.0.2.1\r\n");
+	request(guest, "GET /2", "X-Forwarded-For: 192.0.2.2\r\n");
+	request(guest, "GET /3", "");
+	TOLD("http GET /1 192.0.2.1\nhttp GET /2 192.0.2.2\nhttp GET /3 127.0.0.1\n");
+	request(guest, "GET /", "X-Real-IP: 2001:db8::1\r\nUpgrade: websocket\r\n"
+	    "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+	    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
+	TOLD("opened /?none\n");
+	uwt_server_address(program.server, program.connection, address);
+	CHECK(same(address, "2001:db8::1"));
+	END();
 }
 
 /* -- connections ---------------------------------------------------------------------------- */
@@ -903,8 +960,10 @@ static void test_all(void)
 	RUN(test_turn_is_told);
 	RUN(test_warnings);
 	RUN(test_error);
+	RUN(test_pages);
 	RUN(test_page_for_body);
 	RUN(test_large_page);
+	RUN(test_pages_by_proxy);
 	RUN(test_opened_closed);
 	RUN(test_not_opened);
 	RUN(test_ends);
