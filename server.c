@@ -25,6 +25,9 @@
 #define ENTRIES_MIN 16          /* of a table, however little memory there is */
 #define BUFFER_MEMORY_MIN (64 * 1024)
 #define BUFFER_MEMORY_MAX (256 * 1024 * 1024)
+#define BUFFER_MEMORY_LIMIT ((uint64_t)64 << 30)
+#define INTERVAL_MAX 604800000  /* ms */
+#define MESSAGE_MAX (16 << 20)
 
 /* How long a connection may stay in each list by time, in ms. */
 static const uint32_t timer_limit[TIMERS] = {
@@ -400,12 +403,40 @@ bool uwt_host_valid(const char *host)
 	return listen_address_valid(host);
 }
 
+static bool within(const char *name, uint64_t value, uint64_t least, uint64_t most,
+    char error[UWT_ERROR_MAX])
+{
+	if (value >= least && value <= most)
+		return true;
+	snprintf(error, UWT_ERROR_MAX, "%s is %llu: values are from %llu to %llu", name,
+	    (unsigned long long)value, (unsigned long long)least, (unsigned long long)most);
+	return false;
+}
+
+static bool options_valid(const struct uwt_options *options, char error[UWT_ERROR_MAX])
+{
+	return within("interval", options->interval, 1, INTERVAL_MAX, error) &&
+	    within("max_connections", options->max_connections, 1, UWT_LIMIT_MAX, error) &&
+	    within("max_peers", options->max_peers, 1, UWT_LIMIT_MAX, error) &&
+	    within("max_torrents", options->max_torrents, 1, UWT_LIMIT_MAX, error) &&
+	    within("buffer_memory", options->buffer_memory, 1, BUFFER_MEMORY_LIMIT, error) &&
+	    within("max_swarms", options->max_swarms, 1, UINT16_MAX, error) &&
+	    within("max_rate", options->max_rate, 0, UINT16_MAX, error) &&
+	    within("max_per_address", options->max_per_address, 0, UWT_LIMIT_MAX, error) &&
+	    within("max_message", options->max_message, 1, MESSAGE_MAX, error) &&
+	    (!options->tls ||
+	    (within("tls_sessions", options->tls_sessions, 1, UWT_LIMIT_MAX, error) &&
+	    within("max_handshakes", options->max_handshakes, 1, UINT16_MAX + 1, error)));
+}
+
 struct uwt_server *uwt_server_new(const struct uwt_options *options,
     char error[UWT_ERROR_MAX])
 {
 	struct uwt_server *server;
 	uint64_t ends[PARTS];
 
+	if (!options_valid(options, error))
+		return NULL;
 	memory_plan(options, ends);
 	errno = ENOMEM;
 	/* On a machine of 32 bits the sum may be more than there are addresses. */
@@ -488,6 +519,11 @@ bool uwt_server_keys(struct uwt_server *server, const struct uwt_pair *pairs, si
 	struct tls_text texts[UWT_PAIRS_MAX];
 	size_t i;
 
+	if (server->secure.tls == NULL) {
+		*pair = 0;
+		snprintf(error, UWT_ERROR_MAX, "TLS is not among the server's options");
+		return false;
+	}
 	if (count > UWT_PAIRS_MAX) {
 		*pair = UWT_PAIRS_MAX;
 		snprintf(error, UWT_ERROR_MAX, "too many certificates: at most %d", UWT_PAIRS_MAX);

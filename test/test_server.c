@@ -833,6 +833,53 @@ static void test_unix(void)
 
 /* -- options -------------------------------------------------------------------------------- */
 
+static bool is_refused(const struct uwt_options *options, const char *why)
+{
+	char error[UWT_ERROR_MAX] = "";
+	struct uwt_server *server = uwt_server_new(options, error);
+	bool refused = server == NULL && strstr(error, why) != NULL && strchr(error, '\n') == NULL;
+
+	uwt_server_free(server);
+	return refused;
+}
+
+static void test_wrong_options(void)
+{
+	struct uwt_options options, wrong;
+
+	uwt_options_init(&options);
+	CHECK(is_refused(&options, "max_connections"));
+	program_options(&program, &options);
+	wrong = options;
+	wrong.max_peers = UWT_LIMIT_MAX + 1;
+	CHECK(is_refused(&wrong, "max_peers"));
+	wrong = options;
+	wrong.max_torrents = 0;
+	CHECK(is_refused(&wrong, "max_torrents"));
+	wrong = options;
+	wrong.buffer_memory = 0;
+	CHECK(is_refused(&wrong, "buffer_memory"));
+	wrong = options;
+	wrong.interval = 0;
+	CHECK(is_refused(&wrong, "interval"));
+	wrong = options;
+	wrong.max_swarms = 65536;
+	CHECK(is_refused(&wrong, "max_swarms"));
+	wrong = options;
+	wrong.max_rate = 65536;
+	CHECK(is_refused(&wrong, "max_rate"));
+	wrong = options;
+	wrong.max_message = 0;
+	CHECK(is_refused(&wrong, "max_message"));
+	wrong = options;
+	wrong.trusted = "10.0.0.0/99";
+	CHECK(is_refused(&wrong, "10.0.0.0/99"));
+	wrong = options;
+	wrong.buffer_memory = UINT64_MAX / 4;
+	CHECK(is_refused(&wrong, "memory"));
+	uwt_server_free(NULL);
+}
+
 static void test_fit(void)
 {
 	struct uwt_options options;
@@ -855,6 +902,22 @@ static void test_fit(void)
 	asked = uwt_options_memory(&options);
 	options.callbacks.filter = NULL;
 	CHECK(uwt_options_memory(&options) < asked && alone > 0);
+}
+
+/* Keys without TLS in the options; a pair that is none. */
+static void test_keys(void)
+{
+	const struct uwt_pair none = { "", 0, "", 0 };
+	struct uwt_doubts doubts;
+	char error[UWT_ERROR_MAX] = "";
+	size_t wrong = 9;
+
+	BEGIN();
+	CHECK(!uwt_server_keys(program.server, &none, 1, &wrong, error));
+	CHECK(error[0] != '\0' && wrong == 0);
+	CHECK(uwt_server_doubts(program.server, 0, &doubts) == program_secure);
+	CHECK(!uwt_server_doubts(program.server, 1, &doubts));
+	END();
 }
 
 /* -- without callbacks, and two of them ----------------------------------------------------- */
@@ -979,6 +1042,7 @@ static void test_all(void)
 	RUN(test_own_loop);
 	RUN(test_own_loop_closes);
 	RUN(test_run);
+	RUN(test_keys);
 	RUN(test_no_callbacks);
 	RUN(test_two);
 	RUN(test_as_before);
@@ -988,6 +1052,7 @@ int main(void)
 {
 	RUN(test_listen);
 	RUN(test_unix);
+	RUN(test_wrong_options);
 	RUN(test_fit);
 	test_all();
 	program_secure = uwt_has_tls();
