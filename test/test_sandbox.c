@@ -394,6 +394,27 @@ static int do_connect(void)
 	return connect(given.ends[0], (struct sockaddr *)&address, sizeof address);
 }
 
+#ifndef __NR_socketcall
+/* A listener that was shut down is a socket like any other, and this a connect. */
+static int do_fast_open(void)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(9) };
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return (int)sendto(given.ends[0], "", 1, MSG_FASTOPEN, (struct sockaddr *)&address,
+	    sizeof address);
+}
+
+static int do_fast_open_message(void)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(9) };
+	struct msghdr message = { .msg_name = &address, .msg_namelen = sizeof address };
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return (int)sendmsg(given.ends[0], &message, MSG_FASTOPEN);
+}
+#endif
+
 static int do_bind(void)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET };
@@ -461,7 +482,10 @@ static void rest_is_denied(void)
 		do_executable, do_executable_map,
 #ifdef __linux__
 		do_inet_socket, do_connect, do_bind, do_listen, do_trace, do_signal_owner, do_undo,
-		do_other_numbers
+		do_other_numbers,
+#ifndef __NR_socketcall
+		do_fast_open, do_fast_open_message,
+#endif
 #endif
 	};
 	size_t i;
