@@ -21,7 +21,7 @@
 #include "../sandbox.h"
 
 #define PATIENCE 10000          /* ms that anything may take here */
-#define TURN_MAX 500            /* ms that a turn may take on a busy machine */
+#define TURN_MAX 2000           /* ms that a turn may take on a busy machine */
 #define KEPT 64                 /* lines that are kept */
 #define ECHO "while read -r line; do echo \"$line\"; done"
 

@@ -714,7 +714,7 @@ static void commands_are_stopped(void)
 	opener_stop(&opener, 1);
 	opener_stop(&opener, 1);
 	wait_ms(OPENER_GRACE / 2);
-	CHECK(kill(pid, 0) == 0);
+	CHECK(kill(pid, 0) == 0 || clock_ms() - began >= OPENER_GRACE);
 	CHECK(has_ended(fd));
 	CHECK(clock_ms() - began >= OPENER_GRACE);
 	CHECK(is_gone(pid));
@@ -748,8 +748,10 @@ static void launches_are_bounded(void)
 {
 	int fds[40], i, refused = 0;
 	struct opener opener;
+	uint64_t began;
 
 	start_one(&opener, "trap '' TERM; echo; while :; do sleep 1; done");
+	began = clock_ms();
 	for (i = 0; i < 40; i++) {
 		CHECK(opener_launch(&opener, 0));
 		fds[i] = launched(&opener, 0);
@@ -758,7 +760,8 @@ static void launches_are_bounded(void)
 		else
 			refused += errno == EAGAIN;
 	}
-	CHECK(refused > 0);
+	/* On a busy machine the first have been killed by then. */
+	CHECK(refused > 0 || clock_ms() - began > OPENER_GRACE);
 	for (i = 0; i < 40; i++) {
 		if (fds[i] >= 0)
 			close(fds[i]);
@@ -821,6 +824,8 @@ static void a_stopped_one_blocks_nobody(void)
 static void launches_fail(void)
 {
 	struct opener opener;
+	siginfo_t info;
+	int fd;
 
 	call_fail(FORK, 1, EAGAIN);
 	fault_of[FORK].after = 1;
@@ -840,30 +845,44 @@ static void launches_fail(void)
 	start_one(&opener, "echo hello");
 	CHECK(opener_launch(&opener, 0));
 	CHECK(kill(opener.pid, SIGKILL) == 0);
-	wait_ms(50);
-	while (opener_launched(&opener, 0) >= 0)
-		continue;
+	CHECK(waitid(P_PID, (id_t)opener.pid, &info, WEXITED | WNOWAIT) == 0);
+	fd = opener_launched(&opener, 0);       /* it may have come to that */
+	if (fd >= 0)
+		close(fd);
 	CHECK(!opener_launch(&opener, 0) && errno == ESRCH);
 	opener_end(&opener);
 }
 
-/* At the end a command that ends with its input is given the time for that. */
-static void the_end_of_input_ends_commands(void)
+/* Does a command that ends with its input, but not at once, come to its end? */
+static bool comes_to_its_end(void)
 {
 	struct opener opener;
-	uint64_t began;
 	char command[128];
+	uint64_t began;
+	bool ended;
 	int fd;
 
-	snprintf(command, sizeof command, "cat >/dev/null; sleep 0.1; echo done >%s", paths[OTHER]);
+	snprintf(command, sizeof command, "echo; cat >/dev/null; sleep 0.1; echo done >%s",
+	    paths[OTHER]);
 	start_one(&opener, command);
 	fd = launch(&opener, 0);
+	read_text(fd);
 	close(fd);
 	began = clock_ms();
 	opener_end(&opener);
-	CHECK(clock_ms() - began < OPENER_LEAVE);
-	CHECK(exists(OTHER));
+	ended = clock_ms() - began < OPENER_LEAVE && exists(OTHER);
 	unlink(paths[OTHER]);
+	return ended;
+}
+
+/* It is given the time for that; on a busy machine that may be too short. */
+static void the_end_of_input_ends_commands(void)
+{
+	int tries = 1;
+
+	while (!comes_to_its_end() && tries < 10)
+		tries++;
+	CHECK(tries < 10);
 }
 
 /* Those that are not told by it are ended, also if they ignore SIGTERM. */
@@ -887,7 +906,9 @@ static void the_end_ends_commands(void)
 	began = clock_ms();
 	opener_end(&opener);
 	CHECK(clock_ms() - began >= OPENER_LEAVE + OPENER_GRACE);
-	CHECK(kill(first, 0) == -1 && kill(second, 0) == -1 && kill(third, 0) == -1);
+	CHECK(is_gone(first) && is_gone(second));
+	/* On a busy machine it may have been left before it had ended. */
+	CHECK(waitpid(third, NULL, 0) == third || errno == ECHILD);
 }
 
 /* A program that is killed leaves none. */
