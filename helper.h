@@ -76,8 +76,8 @@ void helper_init(struct helper *helper, struct opener *opener, size_t command,
 
 /* Send a line, which has no newline: one is added. It goes out as soon as the helper takes it, in
  * helper_turn at the earliest, unless there is no room before. Returns false if it is lost, as the
- * helper does not run or has too much to read. Lost lines, those too that were taken and that the
- * helper had not read by its end, are counted. */
+ * helper does not run or has too much to read. Lost lines are counted, those too that were
+ * taken here and had not been sent by its end; not those that it was sent and did not read. */
 bool helper_send(struct helper *helper, const char *line, size_t length);
 
 /* Do helper_send's lines go to a process? */
