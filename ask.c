@@ -8,6 +8,7 @@
 /* A question's number is a connection's, and above it a serial number. It goes through JSON, whose
  * readers know integers up to 2^53. */
 #define NUMBER_BITS 25
+#define ANSWERS_MAX 64          /* verdicts that a turn acts on */
 #define SERIAL_MAX ((1u << 28) - 1)
 
 _Static_assert(UWT_LIMIT_MAX < (1u << NUMBER_BITS) - 1024, "a connection's number has bits enough");
@@ -170,7 +171,8 @@ void ask_wait(struct uwt_server *server, uint32_t number, const uint8_t *text, s
 		conn_close_websocket(server, number, WS_STATUS_TRY_LATER, false);
 		return;
 	}
-	conn->flags |= CONN_ASKED | CONN_PAUSED;
+	/* What comes behind is kept until then, so let that be little. */
+	conn->flags |= CONN_ASKED | CONN_PAUSED | CONN_HASTY;
 	conn_interest(server, number);
 	if (conn->state == CONN_WEBSOCKET)
 		conn_time(server, number, TIMER_ASKED);
@@ -241,14 +243,13 @@ static void ask_go_on(struct uwt_server *server, uint32_t number)
 
 void ask_run(struct uwt_server *server)
 {
-	uint32_t number = server->answered, next;
+	int count;
 
-	/* What is answered meanwhile has to wait for the next turn. */
-	server->answered = 0;
-	for (; number != 0; number = next) {
+	for (count = 0; server->answered != 0 && count < ANSWERS_MAX; count++) {
+		uint32_t number = server->answered;
 		struct ask_link *link = &server->asks[number];
 
-		next = link->next;
+		server->answered = link->next;
 		link->queued = false;
 		if (link->state == ASK_ANSWERED && server->conns.at[number].flags & CONN_ASKED)
 			ask_go_on(server, number);
@@ -258,13 +259,11 @@ void ask_run(struct uwt_server *server)
 void ask_late(struct uwt_server *server, uint32_t number)
 {
 	static const struct uwt_verdict late = { UWT_REFUSE, "the filter did not answer", 0 };
-	struct ask_link *link = &server->asks[number];
 
-	/* It may have come a moment ago, in this turn. */
-	if (link->state != ASK_ANSWERED)
-		verdict_take(link, &late);
-	link->state = ASK_ANSWERED;
-	ask_go_on(server, number);
+	/* A verdict may be there that no turn had time for. */
+	if (server->asks[number].state == ASK_ASKED)
+		verdict_put(server, number, &late);
+	conn_time(server, number, TIMER_ALIVE);
 }
 
 void ask_forget(struct uwt_server *server, uint32_t number)

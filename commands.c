@@ -25,6 +25,7 @@ static const char *filter_line(void *context, const char *line, size_t length)
 	struct uwt_verdict verdict;
 	const char *wrong = question_answer(line, length, &answer);
 
+	commands->asked = 0;
 	if (wrong != NULL)
 		return wrong;
 	verdict = (struct uwt_verdict){ .answer = answer.allow ? UWT_ALLOW : UWT_REFUSE,
@@ -54,6 +55,7 @@ static void filter_ended(void *context, const char *why)
 	struct commands *commands = context;
 	struct uwt_verdict verdict = verdict_without(commands);
 
+	commands->asked = 0;
 	if (commands->server != NULL)
 		uwt_server_answer_all(commands->server, &verdict);
 	tell_end(commands, "--filter", why);
@@ -84,6 +86,7 @@ void commands_init(struct commands *commands, const struct commands_options *opt
 {
 	commands->options = *options;
 	commands->server = NULL;
+	commands->asked = 0;
 	commands->filter_calls = (struct helper_calls){ commands, filter_line, started,
 		filter_ended };
 	commands->hook_calls = (struct helper_calls){ commands, hook_line, started, hook_ended };
@@ -141,11 +144,15 @@ uint64_t commands_due(const struct commands *commands)
 	    UINT64_MAX;
 	uint64_t hook = commands->options.hook != NULL ? helper_due(&commands->hook) : UINT64_MAX;
 
+	if (commands->asked != 0 && commands->asked + UWT_ANSWER_TIME < filter)
+		filter = commands->asked + UWT_ANSWER_TIME;
 	return filter < hook ? filter : hook;
 }
 
 void commands_turn(struct commands *commands, uint64_t now)
 {
+	if (commands->asked != 0 && now >= commands->asked + UWT_ANSWER_TIME)
+		helper_fail(&commands->filter, now, "it does not answer");
 	if (commands->options.filter != NULL)
 		helper_turn(&commands->filter, now);
 	if (commands->options.hook != NULL)
@@ -200,6 +207,8 @@ struct uwt_verdict commands_ask(struct commands *commands, const struct uwt_ques
 	if (!helper_runs(&commands->filter) || !question_write(&line, &asked) ||
 	    !helper_send(&commands->filter, line.start, line.length))
 		return verdict_without(commands);
+	if (commands->asked == 0)
+		commands->asked = clock_ms();
 	return (struct uwt_verdict){ .answer = UWT_LATER };
 }
 

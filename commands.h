@@ -37,6 +37,7 @@ struct commands {
 	struct uwt_server *server;
 	struct helper filter, hook;
 	struct helper_calls filter_calls, hook_calls;
+	uint64_t asked;             /* ms: the first question since the filter last said anything, 0: none */
 	char line[COMMANDS_LINE_MAX];
 };
 

@@ -40,7 +40,7 @@ enum conn_state {
 #define CONN_ASKED 2048u    /* a message of it waits for the program's verdict; CONN_PAUSED too */
 #define CONN_OPENED 4096u   /* the program was told that it opened */
 #define CONN_UNWANTED 8192u /* the program wants it ended */
-#define CONN_HASTY 1024u    /* sends more than its share of a turn: is read a little at a time */
+#define CONN_HASTY 1024u    /* sent more than its share of a turn: is read a little at a time */
 
 /* The pairs of links by which a connection stands in lists: one list at a time by each. */
 enum conn_chain {

@@ -437,17 +437,24 @@ static size_t websocket_input(struct uwt_server *server, uint32_t number, uint8_
 
 /* -- reading -------------------------------------------------------------------------- */
 
+bool is_enough(struct uwt_server *server, uint32_t number)
+{
+	if (server->parts++ < FRAMES_FAIR)
+		return false;
+	server->conns.at[number].flags |= CONN_HASTY;
+	conn_pause(server, number);
+	return true;
+}
+
 void conn_input(struct uwt_server *server, uint32_t number, uint8_t *data, size_t length)
 {
 	struct conn *conn = &server->conns.at[number];
-	unsigned parts = 0;
 
 	while (length > 0 && !(conn->flags & CONN_PAUSED)) {
 		size_t used;
 
-		if (++parts > FRAMES_FAIR)
-			conn->flags |= CONN_HASTY;
-
+		if (conn->state == CONN_WEBSOCKET && is_enough(server, number))
+			break;
 		if (conn->state == CONN_WEBSOCKET)
 			used = websocket_input(server, number, data, length);
 		else if (conn->state == CONN_HEAD || conn->state == CONN_IDLE)
@@ -465,18 +472,32 @@ void conn_input(struct uwt_server *server, uint32_t number, uint8_t *data, size_
 		conn_doom(server, number);
 }
 
+/* Look again at what was kept, unless it is a part of a frame. It is put where it ends with the
+ * memory for input: so there is room for a frame that is long, and before it for its fragments. */
+static void raw_input(struct uwt_server *server, uint32_t number)
+{
+	struct conn *conn = &server->conns.at[number];
+	size_t length = conn->raw.length;
+	uint8_t *data = (conn->flags & CONN_TLS ? server->secure.plain : server->input) +
+	    READ_SIZE - length;
+
+	if (length == 0 || length < conn->need)
+		return;
+	buf_copy(server->pool, &conn->raw, data);
+	buf_clear(server->pool, &conn->raw);
+	conn->need = 0;
+	conn_hold(server, number);
+	conn_input(server, number, data, length);
+}
+
 void conn_resume(struct uwt_server *server, uint32_t number)
 {
 	struct conn *conn = &server->conns.at[number];
-	uint8_t *data = conn->flags & CONN_TLS ? server->secure.plain : server->input;
-	size_t length = conn->raw.length;
 
+	server->parts = 0;
 	conn->flags &= (uint16_t)~CONN_PAUSED;
 	conn_interest(server, number);
-	buf_copy(server->pool, &conn->raw, data);
-	buf_clear(server->pool, &conn->raw);
-	conn_hold(server, number);
-	conn_input(server, number, data, length);
+	raw_input(server, number);
 	if (conn->flags & CONN_TLS)
 		secure_resume(server, number);
 }
@@ -515,9 +536,11 @@ static void refuse_tls(struct uwt_server *server, uint32_t number)
 void conn_readable(struct uwt_server *server, uint32_t number)
 {
 	struct conn *conn = &server->conns.at[number];
-	size_t most = conn->flags & CONN_HASTY ? READ_HASTY : READ_SIZE;
+	size_t most = conn->flags & CONN_HASTY && conn_age(server, number) < HASTY_TIME ?
+	    READ_HASTY : READ_SIZE;
 	ssize_t got = recv(conn->fd, server->input, most, 0);
 
+	server->parts = 0;
 	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ||
 	    errno == ENOBUFS || errno == ENOMEM))
 		return;
@@ -531,7 +554,7 @@ void conn_readable(struct uwt_server *server, uint32_t number)
 	}
 	if ((size_t)got == most)
 		conn->flags |= CONN_HASTY;
-	else
+	else if (most == READ_SIZE)
 		conn->flags &= (uint16_t)~CONN_HASTY;
 	if (conn->state == CONN_WEBSOCKET)
 		conn_time(server, number, TIMER_ALIVE);

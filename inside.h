@@ -27,8 +27,9 @@
 #include "ws.h"
 
 #define READ_SIZE 65536         /* bytes of one recv */
-#define READ_HASTY 4096         /* and of one of a connection that fills it, or with more than */
-#define FRAMES_FAIR 32          /* so many frames: it has more waiting than its share of a turn */
+#define READ_HASTY 4096         /* and of one of a connection that filled it, or that had */
+#define FRAMES_FAIR 32          /* more frames or records than are its share of a turn, until it */
+#define HASTY_TIME 1000         /* was silent for so many ms */
 #define OUT_MAX 262144          /* unsent bytes of one connection */
 
 /* The lists by time; how long a connection may stay in each is in server.c. */
@@ -126,6 +127,7 @@ struct uwt_server {
 	struct tracker *tracker;
 	char *page;                     /* where statistics are rendered */
 	uint8_t *input;                 /* where recv writes; older bytes are put before it */
+	unsigned parts;                 /* frames and records of the connection at hand, this turn */
 	struct secure secure;
 
 	struct ask_link *asks;          /* by number; NULL: there is no filter */
@@ -159,6 +161,10 @@ void young_leave(struct uwt_server *server, uint32_t number);
 
 /* A connection can be read. */
 void conn_readable(struct uwt_server *server, uint32_t number);
+
+/* Has a connection had its share of a turn? Then it is paused, and goes on in the next one. To be
+ * asked before each frame and record of a WebSocket. */
+bool is_enough(struct uwt_server *server, uint32_t number);
 
 /* Use plaintext, before which there is room for what was read earlier. */
 void conn_input(struct uwt_server *server, uint32_t number, uint8_t *data, size_t length);

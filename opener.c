@@ -62,6 +62,7 @@ struct process {
 struct keeper {
 	const struct opener_names *names;
 	struct made made[OPENER_NAMES_MAX];
+	bool noted;             /* those are known: never again, as somebody else's could be there */
 	struct process processes[PROCESSES_MAX];
 	sigset_t waiting;       /* the mask while it waits: SIGCHLD comes then alone */
 };
@@ -341,6 +342,9 @@ static void sockets_note(struct keeper *keeper)
 {
 	size_t i;
 
+	if (keeper->noted)
+		return;
+	keeper->noted = true;
 	for (i = 0; i < keeper->names->socket_count; i++)
 		socket_find(keeper->names->sockets[i], &keeper->made[i]);
 }

@@ -264,7 +264,8 @@ static void records_input(struct uwt_server *server, uint32_t number, const uint
 			records_keep(server, number, data, length, size == 0 ? RECORD_HEAD :
 			    (size_t)size);
 			return;
-		} else if (conn->flags & CONN_PAUSED) {
+		} else if (conn->flags & CONN_PAUSED || (conn->flags & CONN_SECURED &&
+		    conn->state == CONN_WEBSOCKET && is_enough(server, number))) {
 			records_keep(server, number, data, length, 0);
 			return;
 		} else if (!has_waited && must_queue(server, conn)) {

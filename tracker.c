@@ -244,11 +244,20 @@ const struct swarm *tracker_swarm(const struct tracker *tracker)
 	return tracker->swarm;
 }
 
+/* Has a member's allowance run out? */
+static bool is_due(const struct tracker *tracker, uint32_t member, uint32_t now)
+{
+	return tracker->options.sink.admit != NULL && tracker->allowed[member] != 0 &&
+	    now >= tracker->allowed[member];
+}
+
 void tracker_pinged(struct tracker *tracker, uint32_t link, uint64_t now)
 {
-	if (swarm_link_count(tracker->swarm, link) == 1)
-		swarm_refresh(tracker->swarm, swarm_link_member(tracker->swarm, link),
-		    seconds(now));
+	uint32_t member = swarm_link_member(tracker->swarm, link);
+
+	/* Who is to be asked about again must announce, or go. */
+	if (swarm_link_count(tracker->swarm, link) == 1 && !is_due(tracker, member, seconds(now)))
+		swarm_refresh(tracker->swarm, member, seconds(now));
 }
 
 /* Ping all other links that are in the torrent under the sender's peer_id: the dead among them will
@@ -375,10 +384,9 @@ static bool admitted(struct tracker *tracker, struct request *request, const cha
 	struct tracker_terms terms = { NULL, 0 };
 	bool again = request->member != 0;
 
-	if (again) {
+	if (again && !is_due(tracker, request->member, request->now)) {
 		request->allowed = tracker->allowed[request->member];
-		if (request->allowed == 0 || request->now < request->allowed)
-			return true;
+		return true;
 	}
 	switch (sink->admit(sink->context, request->link, request->msg, again, &terms)) {
 	case TRACKER_ALLOW:
