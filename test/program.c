@@ -214,6 +214,7 @@ static void put_question(const struct uwt_question *question, struct asked *aske
 	put(question->left, asked->left, sizeof asked->left);
 	put(question->message, asked->message, sizeof asked->message);
 	put(request->method, asked->method, sizeof asked->method);
+	put(request->target, asked->target, sizeof asked->target);
 	put(request->path, asked->path, sizeof asked->path);
 	put(request->query, asked->query, sizeof asked->query);
 	put(uwt_request_header(request, "x-kEY"), asked->key, sizeof asked->key);

@@ -22,7 +22,8 @@ struct asked {
 	enum uwt_event event;
 	bool answer, again, secure;
 	char peer, torrent;             /* the first characters of their ids */
-	char left[40], message[600], method[20], path[80], query[80], address[UWT_ADDRESS_MAX];
+	char left[40], message[600], method[20], target[200], path[80], query[80];
+	char address[UWT_ADDRESS_MAX];
 	char key[80], headers[600];     /* the header X-Key; all headers as `name=value;` */
 };
 

@@ -231,6 +231,7 @@ static void test_contents(void)
 	say(guest, text);
 	asked = program_asked(&program, 0);
 	CHECK(same(asked->method, "GET"));
+	CHECK(same(asked->target, "/way/to?key=1%20&x"));
 	CHECK(same(asked->path, "/way/to"));
 	CHECK(same(asked->query, "key=1%20&x"));
 	CHECK(same(asked->key, "first"));
@@ -288,6 +289,27 @@ static void test_long_head(void)
 	CHECK(buf_pool_used(program.server->pool) > 0);
 	say(guest, announce('a', 'H', ""));
 	CHECK(same(program_asked(&program, 0)->key, "end"));
+	END();
+}
+
+/* Without what they were opened by. */
+static void test_without_heads(void)
+{
+	const struct asked *asked;
+	struct uwt_options options;
+	struct guest *guest;
+
+	program_options(&program, &options);
+	options.keep_requests = false;
+	BEGIN_WITH(&options);
+	guest = visit(&program, "/?key=1", "X-Key: 1\r\n");
+	CHECK(buf_pool_used(program.server->pool) == 0);
+	say(guest, announce('a', 'H', ""));
+	asked = program_asked(&program, 0);
+	CHECK(same(asked->address, "127.0.0.1") && asked->connection == program.connection);
+	CHECK(asked->secure == program_secure && same(asked->key, "none"));
+	CHECK(same(asked->target, "none") && same(asked->path, "none"));
+	CHECK(same(asked->method, "none") && same(asked->headers, ""));
 	END();
 }
 
@@ -498,6 +520,35 @@ static void test_odd_answers(void)
 	program_answer(&program, program_asked(&program, 0)->number, NULL);
 	pump();
 	HEARD(guest, reply(0, 1, 'H'));
+	END();
+}
+
+/* One verdict for all that wait; what was said before stays said. */
+static void test_answer_all(void)
+{
+	struct guest *guests[3];
+	int i;
+
+	BEGIN(later);
+	uwt_server_answer_all(program.server, &refuse);
+	for (i = 0; i < 3; i++) {
+		guests[i] = visitor();
+		say(guests[i], announce((char)('a' + i), 'H', ""));
+	}
+	uwt_server_answer_all(program.server, &later);
+	pump();
+	HEARD(guests[0], "");
+	program_answer(&program, program_asked(&program, 0)->number, NULL);
+	uwt_server_answer_all(program.server, &refuse);
+	uwt_server_answer_all(program.server, &allow);
+	CHECK(uwt_server_wait(program.server) == 0);
+	pump();
+	HEARD(guests[0], failure('H', "disallowed info_hash"));
+	HEARD(guests[1], failure('H', "disallowed info_hash"));
+	HEARD(guests[2], reply(0, 1, 'H'));
+	uwt_server_answer_all(program.server, &refuse);
+	pump();
+	HEARD(guests[2], "");
 	END();
 }
 
@@ -916,6 +967,7 @@ static void test_all(void)
 	RUN(test_contents);
 	RUN(test_contents_less);
 	RUN(test_long_head);
+	RUN(test_without_heads);
 	RUN(test_no_room_for_heads);
 	RUN(test_later);
 	RUN(test_order);
@@ -923,6 +975,7 @@ static void test_all(void)
 	RUN(test_no_verdict);
 	RUN(test_last_moment);
 	RUN(test_odd_answers);
+	RUN(test_answer_all);
 	RUN(test_answer_within);
 	RUN(test_gone_while_asked);
 	RUN(test_finished_while_asked);
