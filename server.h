@@ -13,9 +13,9 @@
  *
  * Callbacks are called within uwt_server_turn; and for what those end within uwt_torrent_drop,
  * uwt_server_close and uwt_server_free. They may call everything that takes a const server, and
- * uwt_server_answer, uwt_server_end, uwt_server_close and uwt_server_wake; what they end is ended
- * at the end of the turn, or of the next one, which then does not wait. What a callback is given is
- * good until it returns.
+ * uwt_server_answer, uwt_server_answer_all, uwt_server_end, uwt_server_close and uwt_server_wake;
+ * what they end is ended at the end of the turn, or of the next one, which then does not wait. What
+ * a callback is given is good until it returns.
  */
 #ifndef UWT_SERVER_H
 #define UWT_SERVER_H
@@ -63,7 +63,7 @@ struct uwt_request {
 /* A page to answer a request with. The body is needed only until the next turn. */
 struct uwt_page {
 	int status;                     /* 200 to 599 */
-	const char *type;               /* Content-Type */
+	const char *type;               /* Content-Type, at most 200 bytes; NULL: none */
 	const char *body;
 	size_t length;
 };
