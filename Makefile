@@ -8,7 +8,9 @@
 #   make test-soak      let thousands of peers misbehave for half an hour, or SOAK_SECONDS
 #   make fuzz       run each fuzzer for FUZZ_SECONDS (60); needs clang
 #   make bench      compare with other trackers; needs Linux and two cores
-#   make install    to PREFIX; make uninstall; make dist; make clean
+#   make lib        build libuwt.a and libuwt.so, which the program does without: see man/uwt.3
+#   make install    to PREFIX, all of it; install-program and install-lib install a half each
+#   make uninstall; make dist; make clean
 #
 # TLS=no leaves TLS out, and with it BearSSL.
 # POLL chooses how readiness is found: epoll (the default on Linux) or posix (poll(2), elsewhere).
@@ -17,6 +19,8 @@
 
 PREFIX = /usr/local
 SBINDIR = $(PREFIX)/sbin
+LIBDIR = $(PREFIX)/lib
+INCLUDEDIR = $(PREFIX)/include
 MANDIR = $(PREFIX)/share/man
 DATADIR = $(PREFIX)/share/uwt
 CFLAGS = -Os -g -fno-asynchronous-unwind-tables -ffunction-sections
@@ -36,13 +40,18 @@ TLS_OBJECTS_no = notls.o
 TLS_LIBRARIES_yes = -lbearssl
 TLS_LIBRARIES_no =
 VERSION = 4.0.0
+SONAME = libuwt.so.4
+# What makes the inner names of an archive local. `make OBJCOPY=:` leaves them visible.
+OBJCOPY = objcopy
 
 HEADERS = address.h buf.h commands.h conns.h file.h gate.h hash.h helper.h http.h image.h inside.h json.h keys.h \
 	list.h listen.h machine.h msg.h opener.h options.h output.h pages.h peerid.h poll.h question.h quota.h sandbox.h \
 	server.h sha1.h site.h stats.h swarm.h text.h tls.h tracker.h trial.h user.h ws.h
-OBJECTS = $(TLS_OBJECTS_$(TLS)) address.o ask.o buf.o commands.o conns.o file.o gate.o hash.o helper.o http.o \
-	inbound.o json.o list.o listen.o machine.o msg.o opener.o options.o output.o outbound.o pages.o peerid.o poll.o \
-	question.o quota.o sandbox.o server.o sha1.o site.o stats.o swarm.o text.o tracker.o user.o uwt.o ws.o
+# The server, which is the library too; and the program around it.
+SERVER = $(TLS_OBJECTS_$(TLS)) address.o ask.o buf.o conns.o hash.o http.o inbound.o json.o listen.o msg.o outbound.o \
+	pages.o peerid.o poll.o quota.o server.o sha1.o site.o stats.o swarm.o text.o tracker.o ws.o
+OBJECTS = $(SERVER) commands.o file.o gate.o helper.o list.o machine.o opener.o options.o output.o question.o \
+	sandbox.o user.o uwt.o
 LIBRARIES = $(TLS_LIBRARIES_$(TLS))
 
 all: uwt
@@ -92,6 +101,31 @@ sandbox.o: sandbox_linux.c sandbox_openbsd.c sandbox_none.c
 	case `uname -s` in Linux) sandbox=linux ;; OpenBSD) sandbox=openbsd ;; *) sandbox=none ;; esac; \
 	$(COMPILE) -c -o $@ sandbox_$$sandbox.c
 
+# The library has objects of its own: at any address, and with all names hidden but those in
+# server.h. It depends on the program's for what these depend on.
+lib: libuwt.a libuwt.so
+
+build/lib/libuwt.o: $(SERVER)
+	mkdir -p build/lib
+	poll=$(POLL); test $$poll != auto || case `uname -s` in Linux) poll=epoll ;; *) poll=posix ;; esac; \
+	for object in $(SERVER); do \
+		source=$${object%.o}.c speed=; \
+		case $$object in poll.o) source=poll_$$poll.c ;; buf.o | hash.o | json.o | msg.o | ws.o) speed="$(SPEED)" ;; esac; \
+		( $(COMPILE) $$speed -fPIC -fvisibility=hidden -c -o build/lib/$$object $$source ) || exit 1; \
+		made="$$made build/lib/$$object"; \
+	done; \
+	$(CC) $(CFLAGS) -r -nostdlib -o $@ $$made
+
+libuwt.so: build/lib/libuwt.o
+	. ./flags; $(CC) $(CFLAGS) -shared -Wl,-soname,$(SONAME) $$shared $(LDFLAGS) -o $@ build/lib/libuwt.o $(LIBRARIES)
+
+libuwt.a: build/lib/libuwt.o
+	mkdir -p build/lib/local
+	cp build/lib/libuwt.o build/lib/local/libuwt.o
+	$(OBJCOPY) --localize-hidden build/lib/local/libuwt.o
+	rm -f $@
+	ar rc $@ build/lib/local/libuwt.o
+
 # The landing page, as numbers.
 page.h: index.html
 	{ echo '/* made from index.html */'; echo 'static const unsigned char page_index[] = {'; \
@@ -126,7 +160,9 @@ bench: uwt
 	sh contrib/deps build bench
 	CC="$(CC)" TLS=$(TLS) CPPFLAGS="$(CPPFLAGS)" LDFLAGS="$(LDFLAGS)" sh bench/run
 
-install: uwt
+install: install-program install-lib
+
+install-program: uwt
 	mkdir -p $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(DATADIR)
 	cp uwt $(DESTDIR)$(SBINDIR)/uwt
 	chmod 755 $(DESTDIR)$(SBINDIR)/uwt
@@ -138,7 +174,26 @@ install: uwt
 	sed 's|/usr/local/sbin|$(SBINDIR)|' contrib/uwt.service >$(DESTDIR)$(DATADIR)/uwt.service
 	chmod 644 $(DESTDIR)$(DATADIR)/uwt.service
 
+install-lib: lib
+	mkdir -p $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(MANDIR)/man3 $(DESTDIR)$(DATADIR)
+	cp libuwt.a $(DESTDIR)$(LIBDIR)/libuwt.a
+	cp libuwt.so $(DESTDIR)$(LIBDIR)/libuwt.so.$(VERSION)
+	chmod 755 $(DESTDIR)$(LIBDIR)/libuwt.so.$(VERSION)
+	ln -sf libuwt.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libuwt.so
+	cp server.h $(DESTDIR)$(INCLUDEDIR)/uwt.h
+	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+	    -e 's|@VERSION@|$(VERSION)|; s|@LIBRARIES@|$(LDFLAGS) $(LIBRARIES)|' \
+	    contrib/uwt.pc >$(DESTDIR)$(LIBDIR)/pkgconfig/uwt.pc
+	cp man/uwt.3 $(DESTDIR)$(MANDIR)/man3/uwt.3
+	cp contrib/private-tracker.c $(DESTDIR)$(DATADIR)/private-tracker.c
+	chmod 644 $(DESTDIR)$(LIBDIR)/libuwt.a $(DESTDIR)$(LIBDIR)/pkgconfig/uwt.pc $(DESTDIR)$(INCLUDEDIR)/uwt.h
+	chmod 644 $(DESTDIR)$(MANDIR)/man3/uwt.3 $(DESTDIR)$(DATADIR)/private-tracker.c
+
 uninstall:
+	rm -f $(DESTDIR)$(LIBDIR)/libuwt.a $(DESTDIR)$(LIBDIR)/libuwt.so $(DESTDIR)$(LIBDIR)/$(SONAME)
+	rm -f $(DESTDIR)$(LIBDIR)/libuwt.so.$(VERSION) $(DESTDIR)$(LIBDIR)/pkgconfig/uwt.pc
+	rm -f $(DESTDIR)$(INCLUDEDIR)/uwt.h $(DESTDIR)$(MANDIR)/man3/uwt.3 $(DESTDIR)$(DATADIR)/private-tracker.c
 	rm -f $(DESTDIR)$(SBINDIR)/uwt $(DESTDIR)$(MANDIR)/man7/uwt.7 $(DESTDIR)$(MANDIR)/man8/uwt.8
 	rm -f $(DESTDIR)$(DATADIR)/deploy-hook $(DESTDIR)$(DATADIR)/uwt.service
 
@@ -146,7 +201,8 @@ dist:
 	git archive --format=tar --prefix=uwt-$(VERSION)/ HEAD | gzip -9 >uwt-$(VERSION).tar.gz
 
 clean:
-	rm -f uwt *.o settings flags flags.new page.h page.h.new uwt-$(VERSION).tar.gz
+	rm -f uwt libuwt.a libuwt.so *.o settings flags flags.new page.h page.h.new uwt-$(VERSION).tar.gz
 	rm -rf build
 
-.PHONY: all run test test-clients test-faults test-soak fuzz bench install uninstall dist clean
+.PHONY: all lib run test test-clients test-faults test-soak fuzz bench install install-program install-lib uninstall \
+	dist clean
