@@ -1020,8 +1020,40 @@ static void test_as_before(void)
 	END();
 }
 
+#define PINGS 400
+#define PONG "pong x\n"
+
+/* Of what comes at once only a share is worked off in a turn, and nobody waits for the rest. */
+static void test_share(void)
+{
+	struct guest *flood, *other;
+	int i;
+
+	BEGIN();
+	flood = visitor();
+	other = visitor();
+	for (i = 0; i < PINGS; i++)
+		guest_frame(flood, GUEST_PING, "x", 1);
+	while (guest_step(flood))
+		continue;
+	guest_say(other, announce('a', 'H', ""));
+	while (guest_step(other))
+		continue;
+	for (i = 0; i < 3; i++)
+		uwt_server_turn(program.server, 0);
+	guest_step(flood);
+	guest_step(other);
+	CHECK(guest_heard_length(flood) >= strlen(PONG) &&
+	    guest_heard_length(flood) <= PINGS / 2 * strlen(PONG));
+	CHECK(same(guest_heard(other), reply(0, 1, 'H')));
+	pump();
+	CHECK(guest_heard_length(flood) == PINGS * strlen(PONG));
+	END();
+}
+
 static void test_all(void)
 {
+	RUN(test_share);
 	RUN(test_events);
 	RUN(test_turn_is_told);
 	RUN(test_warnings);
