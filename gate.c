@@ -22,6 +22,16 @@ bool gate_allows(const struct gate *gate, const uint8_t info_hash[static UWT_ID_
 	    (deny == NULL || !list_has(deny, info_hash));
 }
 
+size_t gate_memory(const struct gate *gate)
+{
+	size_t memory = 0;
+	int i;
+
+	for (i = 0; i < GATE_LISTS; i++)
+		memory += gate->lists[i] != NULL ? 2 * list_memory(gate->lists[i]) : 0;
+	return memory;
+}
+
 /* -- reading lists ---------------------------------------------------------------------- */
 
 static void loading_end(struct gate *gate)

@@ -32,6 +32,9 @@ bool gate_is_used(const struct gate *gate);
 /* May there be this torrent? */
 bool gate_allows(const struct gate *gate, const uint8_t info_hash[static UWT_ID_SIZE]);
 
+/* The most memory that it comes to, with lists as long as these: two of each while one is read. */
+size_t gate_memory(const struct gate *gate);
+
 /* Read the lists, whole, from these descriptors. False with a text that names the file. */
 bool gate_load(struct gate *gate, const int fds[GATE_LISTS], char error[static UWT_ERROR_MAX]);
 

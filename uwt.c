@@ -127,8 +127,12 @@ static void print_where(struct output *output, const struct options *options, ui
 		output_line(output, "Tracker stats: http://localhost:", text_end(&number));
 }
 
-static void print_limits(struct output *output, const struct uwt_options *limits)
+static void print_limits(const struct program *program)
 {
+	const struct uwt_options *limits = &program->options->server;
+	uint64_t all = uwt_options_memory(limits) + gate_memory(&program->gate) +
+	    (commands_are_used(program->commands) ? sizeof *program->commands : 0) +
+	    PROGRAM_MEMORY;
 	char memory[256];
 	struct text line = TEXT_IN(memory);
 
@@ -140,9 +144,9 @@ static void print_limits(struct output *output, const struct uwt_options *limits
 	text_add(&line, " torrents, ");
 	text_add_number(&line, limits->buffer_memory >> 10);
 	text_add(&line, " KB of buffers; at most ");
-	text_add_number(&line, ((uwt_options_memory(limits) + PROGRAM_MEMORY) >> 20) + 1);
+	text_add_number(&line, (all >> 20) + 1);
 	text_add(&line, " MB of memory");
-	output_line(output, "limits: ", text_end(&line));
+	output_line(program->output, "limits: ", text_end(&line));
 }
 
 /* -- starting ----------------------------------------------------------------------------- */
@@ -522,7 +526,7 @@ static bool listen_and_tell(struct program *program, char error[static UWT_ERROR
 	if (options->quiet || options->silent)
 		return true;
 	print_where(program->output, options, port);
-	print_limits(program->output, &options->server);
+	print_limits(program);
 	if (single != NULL)
 		output_line(program->output,
 		    "only this is served, as the machine has no other: ", single);

@@ -334,6 +334,52 @@ static void gate_filter_hangs(void)
 	REPLY(client, 0, 0, hash);
 }
 
+/* Each question is answered twice, and then some that nobody asked. */
+static void gate_filter_talks(void)
+{
+	struct server *server = server_start(OPTIONS("--filter", filter_script(format_text(
+	    "%s; %s; id=$((id + 1)); %s", ALLOW, REFUSE, REFUSE))));
+	struct client *client = client_open(server);
+	struct id hash = id_hash(), id = id_peer();
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		client_announce(client, hash, id, "");
+		REPLY(client, 0, 1, hash);
+		client_announce(client, hash, id, ",'event':'stopped'");
+		REPLY(client, 0, 0, hash);
+	}
+}
+
+/* What is no answer ends it, and questions that it had. */
+static void gate_filter_garbage(void)
+{
+	static const struct {
+		const char *says, *why;
+	} cases[] = {
+		{ "echo nonsense", "it is not one JSON object" },
+		{ "echo '{\"id\":'$id'}'", "its allow is neither true nor false" },
+		{ "yes no 2>/dev/null", "it is not one JSON object" },
+		{ "tr '\\0' x </dev/zero 2>/dev/null", "line" }
+	};
+	struct id hash = id_hash();
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct server *server = server_start(OPTIONS("--filter",
+		    filter_script(cases[i].says)));
+		struct client *client = client_open(server);
+
+		test_case("%s", cases[i].says);
+		client_announce(client, hash, id_peer(), "");
+		FAILURE(client, "the filter cannot be asked", hash);
+		CHECK_CONTAINS(server_error(server), cases[i].why);
+		client_announce(client, hash, id_peer(), ",'event':'stopped'");
+		REPLY(client, 0, 0, hash);
+		server_end(server);
+	}
+}
+
 /* Open a WebSocket by this target. */
 static struct client *open_by(struct server *server, const char *target)
 {
@@ -415,6 +461,7 @@ const struct bb_test bb_gate[] = {
 	TEST(gate_start_fails, FITS, 0), TEST(gate_filter_allows, FITS, 0),
 	TEST(gate_filter_refuses, FITS, 0), TEST(gate_filter_question, PLAIN, 0),
 	TEST(gate_filter_dead, FITS, 0), TEST(gate_filter_dies, FITS, 0),
-	TEST(gate_filter_hangs, LARGE, 11), TEST(gate_example_sh, PLAIN, 0),
+	TEST(gate_filter_hangs, LARGE, 11), TEST(gate_filter_talks, LARGE, 0),
+	TEST(gate_filter_garbage, LARGE, 0), TEST(gate_example_sh, PLAIN, 0),
 	TEST(gate_example_python, PLAIN, 0), TEST(gate_hook, FITS, 0), TESTS_END
 };
