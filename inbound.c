@@ -437,11 +437,14 @@ static size_t websocket_input(struct uwt_server *server, uint32_t number, uint8_
 
 /* -- reading -------------------------------------------------------------------------- */
 
-bool is_enough(struct uwt_server *server, uint32_t number)
+bool is_enough(struct uwt_server *server, uint32_t number, const struct buf_chain *chain,
+    size_t length)
 {
 	if (server->parts++ < FRAMES_FAIR)
 		return false;
 	server->conns.at[number].flags |= CONN_HASTY;
+	if (!buf_room(server->pool, chain, length, BUF_INPUT))
+		return false;
 	conn_pause(server, number);
 	return true;
 }
@@ -453,7 +456,9 @@ void conn_input(struct uwt_server *server, uint32_t number, uint8_t *data, size_
 	while (length > 0 && !(conn->flags & CONN_PAUSED)) {
 		size_t used;
 
-		if (conn->state == CONN_WEBSOCKET && is_enough(server, number))
+		/* With TLS there may be further records to be kept. */
+		if (conn->state == CONN_WEBSOCKET && is_enough(server, number, &conn->raw,
+		    length + (conn->flags & CONN_TLS ? READ_SIZE : 0)))
 			break;
 		if (conn->state == CONN_WEBSOCKET)
 			used = websocket_input(server, number, data, length);

@@ -162,9 +162,11 @@ void young_leave(struct uwt_server *server, uint32_t number);
 /* A connection can be read. */
 void conn_readable(struct uwt_server *server, uint32_t number);
 
-/* Has a connection had its share of a turn? Then it is paused, and goes on in the next one. To be
- * asked before each frame and record of a WebSocket. */
-bool is_enough(struct uwt_server *server, uint32_t number);
+/* Has a connection had its share of a turn? Then it is paused, and goes on in the next one; but not
+ * if there is no room to keep what it has: `length` bytes, in that chain. To be asked before each
+ * frame and record of a WebSocket. */
+bool is_enough(struct uwt_server *server, uint32_t number, const struct buf_chain *chain,
+    size_t length);
 
 /* Use plaintext, before which there is room for what was read earlier. */
 void conn_input(struct uwt_server *server, uint32_t number, uint8_t *data, size_t length);

@@ -265,7 +265,8 @@ static void records_input(struct uwt_server *server, uint32_t number, const uint
 			    (size_t)size);
 			return;
 		} else if (conn->flags & CONN_PAUSED || (conn->flags & CONN_SECURED &&
-		    conn->state == CONN_WEBSOCKET && is_enough(server, number))) {
+		    conn->state == CONN_WEBSOCKET &&
+		    is_enough(server, number, &server->secure.links[number].in, length))) {
 			records_keep(server, number, data, length, 0);
 			return;
 		} else if (!has_waited && must_queue(server, conn)) {
