@@ -171,6 +171,8 @@ install-program: uwt
 	chmod 644 $(DESTDIR)$(MANDIR)/man7/uwt.7 $(DESTDIR)$(MANDIR)/man8/uwt.8
 	cp contrib/deploy-hook $(DESTDIR)$(DATADIR)/deploy-hook
 	chmod 755 $(DESTDIR)$(DATADIR)/deploy-hook
+	cp contrib/filter.sh contrib/filter.py $(DESTDIR)$(DATADIR)
+	chmod 755 $(DESTDIR)$(DATADIR)/filter.sh $(DESTDIR)$(DATADIR)/filter.py
 	sed 's|/usr/local/sbin|$(SBINDIR)|' contrib/uwt.service >$(DESTDIR)$(DATADIR)/uwt.service
 	chmod 644 $(DESTDIR)$(DATADIR)/uwt.service
 
@@ -196,6 +198,8 @@ uninstall:
 	rm -f $(DESTDIR)$(INCLUDEDIR)/uwt.h $(DESTDIR)$(MANDIR)/man3/uwt.3 $(DESTDIR)$(DATADIR)/private-tracker.c
 	rm -f $(DESTDIR)$(SBINDIR)/uwt $(DESTDIR)$(MANDIR)/man7/uwt.7 $(DESTDIR)$(MANDIR)/man8/uwt.8
 	rm -f $(DESTDIR)$(DATADIR)/deploy-hook $(DESTDIR)$(DATADIR)/uwt.service
+	rm -f $(DESTDIR)$(DATADIR)/filter.sh $(DESTDIR)$(DATADIR)/filter.py
+	-rmdir $(DESTDIR)$(DATADIR)
 
 dist:
 	git archive --format=tar --prefix=uwt-$(VERSION)/ HEAD | gzip -9 >uwt-$(VERSION).tar.gz

@@ -8,12 +8,22 @@
 #include "question.h"
 
 #define HEADERS_MAX 64          /* that a request can have */
+#define AGAIN 10                /* s until a member that could not be asked about is again */
 #define PATIENCE 2000           /* ms for a start */
 
 static struct uwt_verdict verdict_without(const struct commands *commands)
 {
 	return (struct uwt_verdict){ .reason = "the filter cannot be asked",
 		.answer = commands->options.fail_open ? UWT_ALLOW : UWT_REFUSE };
+}
+
+/* Who is in already stays until it can be asked. */
+static struct uwt_verdict verdict_now(const struct commands *commands,
+    const struct uwt_question *question)
+{
+	if (question->again)
+		return (struct uwt_verdict){ .answer = UWT_ALLOW, .seconds = AGAIN };
+	return verdict_without(commands);
 }
 
 /* -- what the processes say --------------------------------------------------------------- */
@@ -206,7 +216,7 @@ struct uwt_verdict commands_ask(struct commands *commands, const struct uwt_ques
 
 	if (!helper_runs(&commands->filter) || !question_write(&line, &asked) ||
 	    !helper_send(&commands->filter, line.start, line.length))
-		return verdict_without(commands);
+		return verdict_now(commands, question);
 	if (commands->asked == 0)
 		commands->asked = clock_ms();
 	return (struct uwt_verdict){ .answer = UWT_LATER };

@@ -4,7 +4,8 @@
  *
  * Questions and events are lines of JSON (question.h) to processes that the opener starts
  * (helper.h). What cannot be asked is decided by --filter-fail, at once: while the command does not
- * run, when it ends before it has answered, when it does not read.
+ * run, when it ends before it has answered, when it does not read. But a member whose allowance runs
+ * out while it does not run stays until it does.
  *
  * All times are ms of one clock that does not go back.
  */

@@ -11,7 +11,12 @@
 
 int file_open(const char *path)
 {
-	return open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	/* Only opening must not wait, as that of a pipe does for who writes. */
+	if (fd >= 0)
+		fcntl(fd, F_SETFL, 0);
+	return fd;
 }
 
 char *file_read(int fd, size_t max, size_t *size)

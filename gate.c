@@ -22,6 +22,11 @@ bool gate_allows(const struct gate *gate, const uint8_t info_hash[static UWT_ID_
 	    (deny == NULL || !list_has(deny, info_hash));
 }
 
+uint32_t gate_count(const struct gate *gate, enum gate_list list)
+{
+	return gate->lists[list] != NULL ? list_count(gate->lists[list]) : 0;
+}
+
 size_t gate_memory(const struct gate *gate)
 {
 	size_t memory = 0;

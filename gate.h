@@ -42,6 +42,9 @@ bool gate_load(struct gate *gate, const int fds[GATE_LISTS], char error[static U
  * in force. False with a text if it cannot begin. */
 bool gate_reload(struct gate *gate, const int fds[GATE_LISTS], char error[static UWT_ERROR_MAX]);
 
+/* How many info_hashes are in a list. */
+uint32_t gate_count(const struct gate *gate, enum gate_list list);
+
 enum gate_step {
 	GATE_NOTHING,           /* nothing is to be done */
 	GATE_MORE,              /* to be called again, after a turn */

@@ -562,9 +562,16 @@ bool uwt_server_listen(struct uwt_server *server, const char *const *addresses, 
     uint16_t port, uint16_t *bound, const char **single, char error[UWT_ERROR_MAX])
 {
 	struct listen_set *set = &server->listeners;
+	const char *only = NULL;
+	uint16_t got;
 	size_t i;
 
-	if (!listen_open(set, addresses, count, port, bound, single, error, UWT_ERROR_MAX))
+	if (set->count > 0) {
+		snprintf(error, UWT_ERROR_MAX, "this server listens already");
+		return false;
+	}
+	if (!listen_open(set, addresses, count, port, bound != NULL ? bound : &got,
+	    single != NULL ? single : &only, error, UWT_ERROR_MAX))
 		return false;
 	for (i = 0; i < set->count; i++) {
 		if (!poll_add(server->poll, set->sockets[i].fd, TAG_LISTENER(i), POLL_READ)) {

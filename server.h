@@ -241,7 +241,8 @@ bool uwt_server_doubts(const struct uwt_server *server, size_t pair, struct uwt_
  * ::1), or `unix:PATH`. With no address at all (count 0) it is :: and 0.0.0.0, of which one may be
  * missing on the machine; then *single is set to the name of the one that serves. Port 0 takes a
  * free port, the same for all. *bound gets the port, 0 if there are only unix sockets. Returns
- * false with a text, and listens to nothing, if any cannot be had.
+ * false with a text, and listens to nothing, if any cannot be had. bound and single may be NULL; a
+ * server listens once.
  */
 bool uwt_server_listen(struct uwt_server *server, const char *const *addresses, size_t count,
     uint16_t port, uint16_t *bound, const char **single, char error[UWT_ERROR_MAX]);

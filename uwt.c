@@ -302,12 +302,30 @@ static bool open_lists(struct program *program, bool at_start, char error[static
 		fds[i] = open_named(program, gate->files[i], number++);
 		if (fds[i] >= 0)
 			continue;
-		snprintf(error, UWT_ERROR_MAX, "%.150s: %s", gate->files[i], why_not_open());
+		snprintf(error, UWT_ERROR_MAX, "%s %.150s: %s", i == GATE_ALLOW ? "--allow-list" :
+		    "--deny-list", gate->files[i], why_not_open());
 		if (i > 0 && fds[0] >= 0)
 			close(fds[0]);
 		return false;
 	}
 	return at_start ? gate_load(gate, fds, error) : gate_reload(gate, fds, error);
+}
+
+static void print_lists(const struct program *program, const char *start)
+{
+	static const char *const words[] = { " allowed", " denied" };
+	char memory[64];
+	struct text line = TEXT_IN(memory);
+	int i;
+
+	for (i = 0; i < GATE_LISTS; i++) {
+		if (program->gate.files[i] == NULL)
+			continue;
+		text_add(&line, line.length > 0 ? ", " : "");
+		text_add_number(&line, gate_count(&program->gate, (enum gate_list)i));
+		text_add(&line, words[i]);
+	}
+	output_line(program->output, start, text_end(&line));
 }
 
 static void lists_failed(const struct program *program, const char *error)
@@ -337,7 +355,7 @@ static bool serve_gate(struct program *program)
 		break;
 	case GATE_LOADED:
 		if (!options->quiet && !options->silent)
-			output_line(program->output, "lists reloaded", "");
+			print_lists(program, "lists reloaded: ");
 		break;
 	case GATE_FAILED:
 		lists_failed(program, error);
@@ -527,6 +545,8 @@ static bool listen_and_tell(struct program *program, char error[static UWT_ERROR
 		return true;
 	print_where(program->output, options, port);
 	print_limits(program);
+	if (gate_is_used(&program->gate))
+		print_lists(program, "lists: ");
 	if (single != NULL)
 		output_line(program->output,
 		    "only this is served, as the machine has no other: ", single);

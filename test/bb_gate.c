@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* --- lists --- */
@@ -100,7 +101,7 @@ static void gate_reload(void)
 	refused(server, client, three);
 	list_replace("allow", format_text("%s\n%s\n", id_hex(two), id_hex(three)));
 	CHECK(kill(server->pid, SIGHUP) == 0);
-	line_comes(server, "lists reloaded");
+	line_comes(server, "lists reloaded: 2 allowed");
 	/* Who is in a torrent that is not allowed any more is there no longer. */
 	CHECK_TEXT(server_event(server, 1), format_text("stop: %s", id_hex(id)));
 	CHECK_STAT(server, "torrents", 1);
@@ -129,7 +130,7 @@ static void gate_reload_fails(void)
 	CHECK(unlink(test_path("deny")) == 0);
 	CHECK(kill(server->pid, SIGHUP) == 0);
 	CHECK_TEXT(server_error(server), format_text("uwt: not reloaded, the lists before stay in "
-	    "force: %s: No such file or directory", test_path("deny")));
+	    "force: --deny-list %s: No such file or directory", test_path("deny")));
 	refused(server, client, one);
 }
 
@@ -183,8 +184,12 @@ static void gate_start_fails(void)
 	    "digits nor a magnet link\n", test_path("bad")));
 	outcome = program_run(OPTIONS("--deny-list", test_path("none")));
 	CHECK_NUMBER(outcome.status, 1);
-	CHECK_TEXT(outcome.err, format_text("uwt: %s: No such file or directory\n",
+	CHECK_TEXT(outcome.err, format_text("uwt: --deny-list %s: No such file or directory\n",
 	    test_path("none")));
+	CHECK(mkfifo(test_path("pipe"), 0600) == 0);
+	outcome = program_run(OPTIONS("--deny-list", test_path("pipe")));
+	CHECK_NUMBER(outcome.status, 1);
+	CHECK_CONTAINS(outcome.err, format_text("uwt: --deny-list %s: ", test_path("pipe")));
 	outcome = program_run(OPTIONS("--filter-fail", "open"));
 	CHECK_NUMBER(outcome.status, 2);
 	CHECK_TEXT(outcome.err, "uwt: --filter-fail: needs --filter\n");
