@@ -29,7 +29,7 @@ void request_see(struct uwt_server *server, uint32_t number, const char *head, s
 	address_text(&conn->address, server->address);
 	*seen = (struct uwt_request){ .connection = conn_id(server, number),
 		.address = server->address, .secure = (conn->flags & CONN_TLS) != 0 };
-	if (http_head_parse(head, length, &request) != 200)
+	if (length == 0 || http_head_parse(head, length, &request) != 200)
 		return;
 	seen->method = slice_of(request.method_text);
 	seen->target = slice_of(request.target);

@@ -458,20 +458,22 @@ int http_head_parse(const char *head, size_t len, struct http_request *request)
 		status = headers++ < HTTP_HEADERS_MAX ? header_line_parse(&parsed) : 431;
 	if (status == 200 && parsed.at != parsed.end)
 		status = 400;
-	/* All but the empty line. */
-	request->headers.len = (size_t)(parsed.at - request->headers.text) - 2;
-	if (status == 200)
+	if (status == 200) {
+		/* All but the empty line. */
+		request->headers.len = (size_t)(parsed.at - request->headers.text) - 2;
 		request_conclude(&parsed);
+	}
 	return status;
 }
 
 bool http_header_next(struct http_slice *rest, struct http_slice *name, struct http_slice *value)
 {
-	struct head lines = {.at = rest->text, .end = rest->text + rest->len};
+	struct head lines;
 	const char *start;
 
 	if (rest->len == 0)
 		return false;
+	lines = (struct head){.at = rest->text, .end = rest->text + rest->len};
 	*name = token_take(&lines);
 	(void)text_take(&lines, ":");
 	start = lines.at;
