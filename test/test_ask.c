@@ -783,6 +783,29 @@ static void test_again(void)
 }
 
 /* While it is not known whether a member may stay, it is one. */
+/* Pings keep a member, but not one whose allowance is over. */
+static void test_again_pinged(void)
+{
+	const struct uwt_verdict second = { UWT_ALLOW, NULL, 1 };
+	struct guest *guests[2];
+	int i, each;
+
+	BEGIN(allow);
+	guests[0] = visitor();
+	guests[1] = visitor();
+	say(guests[0], announce('a', 'H', ""));
+	program.verdict = second;
+	say(guests[1], announce('b', 'H', ""));
+	CHECK(counts().members == 2);
+	for (i = 0; i < 50; i++) {
+		for (each = 0; each < 2; each++)
+			guest_frame(guests[each], GUEST_PING, "", 0);
+		pass(30000);
+	}
+	CHECK(counts().members == 1 && counts().connections == 2);
+	END();
+}
+
 static void test_again_later(void)
 {
 	const struct uwt_verdict minute = { UWT_ALLOW, NULL, 60 }, ever = { UWT_ALLOW, NULL, 0 };
@@ -985,6 +1008,7 @@ static void test_all(void)
 	RUN(test_ended_by_filter);
 	RUN(test_freed_while_asked);
 	RUN(test_again);
+	RUN(test_again_pinged);
 	RUN(test_again_later);
 	RUN(test_again_never);
 	RUN(test_dropped_while_asked);
