@@ -44,7 +44,7 @@ SONAME = libuwt.so.4
 # What makes the inner names of an archive local. `make OBJCOPY=:` leaves them visible.
 OBJCOPY = objcopy
 
-HEADERS = address.h buf.h commands.h conns.h file.h gate.h hash.h helper.h http.h image.h inside.h json.h keys.h \
+HEADERS = address.h buf.h clock.h commands.h conns.h file.h gate.h hash.h helper.h http.h image.h inside.h json.h keys.h \
 	list.h listen.h machine.h msg.h opener.h options.h output.h pages.h peerid.h poll.h question.h quota.h sandbox.h \
 	server.h sha1.h site.h stats.h swarm.h text.h tls.h tracker.h trial.h user.h ws.h
 # The server, which is the library too; and the program around it.

@@ -103,7 +103,8 @@ static void verdict_take(struct ask_link *link, const struct uwt_verdict *verdic
 	const char *reason = verdict->reason != NULL ? verdict->reason : "disallowed info_hash";
 	size_t i;
 
-	link->allowed = verdict->answer == UWT_ALLOW;
+	link->allowed = verdict->answer == UWT_ALLOW ||
+	    (verdict->answer == UWT_REFUSE_NEW && link->again);
 	link->seconds = verdict->seconds;
 	/* It is put into JSON and onto terminals as it is. */
 	for (i = 0; i < UWT_REASON_MAX - 1 && reason[i] != '\0'; i++)
@@ -129,6 +130,7 @@ static void question_fill(struct uwt_server *server, uint32_t number, const stru
 	struct ask_link *link = &server->asks[number];
 
 	link->serial = ++server->asked & SERIAL_MAX;
+	link->again = question->again;
 	question->number = (uint64_t)link->serial << NUMBER_BITS | number;
 	question->event = events[msg->event];
 	question->answer = msg->has_answer;

@@ -3,27 +3,19 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "question.h"
 
 #define HEADERS_MAX 64          /* that a request can have */
 #define AGAIN 10                /* s until a member that could not be asked about is again */
 #define PATIENCE 2000           /* ms for a start */
 
+/* Who is in, or is let in so, is asked about when that is possible again. */
 static struct uwt_verdict verdict_without(const struct commands *commands)
 {
-	return (struct uwt_verdict){ .reason = "the filter cannot be asked",
-		.answer = commands->options.fail_open ? UWT_ALLOW : UWT_REFUSE };
-}
-
-/* Who is in already stays until it can be asked. */
-static struct uwt_verdict verdict_now(const struct commands *commands,
-    const struct uwt_question *question)
-{
-	if (question->again)
-		return (struct uwt_verdict){ .answer = UWT_ALLOW, .seconds = AGAIN };
-	return verdict_without(commands);
+	return (struct uwt_verdict){ .reason = "the filter cannot be asked", .seconds = AGAIN,
+		.answer = commands->options.fail_open ? UWT_ALLOW : UWT_REFUSE_NEW };
 }
 
 /* -- what the processes say --------------------------------------------------------------- */
@@ -82,14 +74,6 @@ static void started(void *context)
 }
 
 /* -- their life --------------------------------------------------------------------------- */
-
-static uint64_t clock_ms(void)
-{
-	struct timespec time = { 0, 0 };
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
 
 void commands_init(struct commands *commands, const struct commands_options *options,
     struct opener *opener)
@@ -216,7 +200,7 @@ struct uwt_verdict commands_ask(struct commands *commands, const struct uwt_ques
 
 	if (!helper_runs(&commands->filter) || !question_write(&line, &asked) ||
 	    !helper_send(&commands->filter, line.start, line.length))
-		return verdict_now(commands, question);
+		return verdict_without(commands);
 	if (commands->asked == 0)
 		commands->asked = clock_ms();
 	return (struct uwt_verdict){ .answer = UWT_LATER };

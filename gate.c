@@ -5,9 +5,12 @@
 #include <string.h>
 
 #define SWEEP 1000              /* torrents that one step looks at */
-#define SWEEPS_MAX 16           /* times that looking begins anew; then all are looked at in one step */
+#define SWEEPS_MAX 16           /* times that looking begins anew; then one step looks at all */
 
-static const char *const option_names[GATE_LISTS] = { "--allow-list", "--deny-list" };
+const char *gate_option(enum gate_list list)
+{
+	return list == GATE_ALLOW ? "--allow-list" : "--deny-list";
+}
 
 bool gate_is_used(const struct gate *gate)
 {
@@ -64,7 +67,7 @@ bool gate_reload(struct gate *gate, const int fds[GATE_LISTS], char error[static
 			continue;
 		gate->loaders[i] = list_loader_new(fds[i], why);
 		if (gate->loaders[i] == NULL && good) {
-			snprintf(error, UWT_ERROR_MAX, "%s %.100s: %s", option_names[i],
+			snprintf(error, UWT_ERROR_MAX, "%s %.100s: %s", gate_option((enum gate_list)i),
 			    gate->files[i], why);
 			good = false;
 		}
@@ -88,8 +91,8 @@ static void loaded_take(struct gate *gate)
 	}
 	gate->loading = false;
 	gate->sweeping = true;
+	gate->sweep_kept = false;
 	gate->sweeps = 0;
-	memset(gate->sweep_at, 0, sizeof gate->sweep_at);
 }
 
 static enum gate_step load_step(struct gate *gate, char error[static UWT_ERROR_MAX])
@@ -114,7 +117,7 @@ static enum gate_step load_step(struct gate *gate, char error[static UWT_ERROR_M
 	case LIST_FAILED:
 		break;
 	}
-	snprintf(error, UWT_ERROR_MAX, "%s %.100s: %s", option_names[i], gate->files[i], why);
+	snprintf(error, UWT_ERROR_MAX, "%s %.100s: %s", gate_option((enum gate_list)i), gate->files[i], why);
 	loading_end(gate);
 	return GATE_FAILED;
 }
@@ -133,13 +136,15 @@ bool gate_load(struct gate *gate, const int fds[GATE_LISTS], char error[static U
 
 /* -- torrents that are there ------------------------------------------------------------- */
 
-/* Where looking goes on: after the last that was looked at and kept, from the first if that is gone. */
+/* Where looking goes on: after the last that was kept, from the first if that is gone. */
 static struct uwt_torrent sweep_find(struct gate *gate, const struct uwt_server *server)
 {
 	struct uwt_torrent torrent = { 0 };
 
-	if (!uwt_torrent_find(server, gate->sweep_at, &torrent))
+	if (gate->sweep_kept && !uwt_torrent_find(server, gate->sweep_at, &torrent)) {
+		gate->sweep_kept = false;
 		gate->sweeps++;
+	}
 	return torrent;
 }
 
@@ -155,10 +160,12 @@ static void sweep(struct gate *gate, struct uwt_server *server)
 		torrent = next;
 		gate->sweeping = uwt_torrent_next(server, &next);
 		memcpy(info_hash, torrent.info_hash, sizeof info_hash);
-		if (gate_allows(gate, info_hash))
-			memcpy(gate->sweep_at, info_hash, sizeof info_hash);
-		else
+		if (!gate_allows(gate, info_hash)) {
 			uwt_torrent_drop(server, info_hash);
+			continue;
+		}
+		memcpy(gate->sweep_at, info_hash, sizeof info_hash);
+		gate->sweep_kept = true;
 	}
 }
 

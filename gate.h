@@ -22,9 +22,13 @@ struct gate {
 	bool loading;                       /* one of these is under way */
 	/* how far the torrents that there are have been looked at, after that */
 	bool sweeping;
-	uint8_t sweep_at[UWT_ID_SIZE];      /* the last that was kept */
-	unsigned sweeps;                    /* times that it began at the first */
+	uint8_t sweep_at[UWT_ID_SIZE];      /* the last that was kept, if one was */
+	bool sweep_kept;
+	unsigned sweeps;                    /* times that it was gone, and all began anew */
 };
+
+/* The option that names a list. */
+const char *gate_option(enum gate_list list);
 
 /* Is there a list? */
 bool gate_is_used(const struct gate *gate);

@@ -538,6 +538,20 @@ static void refuse_tls(struct uwt_server *server, uint32_t number)
 	conn_end(server, number, false);
 }
 
+/* Is TLS spoken with this client? */
+static bool begin_tls(struct uwt_server *server, uint32_t number)
+{
+	struct conn *conn = &server->conns.at[number];
+
+	if (conn->flags & CONN_CROWDED)
+		conn_doom(server, number);      /* to be told it would take a handshake */
+	else if (server->secure.tls == NULL)
+		refuse_tls(server, number);
+	else
+		conn->flags |= CONN_TLS;
+	return (conn->flags & CONN_TLS) != 0;
+}
+
 void conn_readable(struct uwt_server *server, uint32_t number)
 {
 	struct conn *conn = &server->conns.at[number];
@@ -563,18 +577,8 @@ void conn_readable(struct uwt_server *server, uint32_t number)
 		conn->flags &= (uint16_t)~CONN_HASTY;
 	if (conn->state == CONN_WEBSOCKET)
 		conn_time(server, number, TIMER_ALIVE);
-	if (is_hello(conn, server->input)) {
-		/* To be told it would have to be given a handshake. */
-		if (conn->flags & CONN_CROWDED) {
-			conn_doom(server, number);
-			return;
-		}
-		if (server->secure.tls == NULL) {
-			refuse_tls(server, number);
-			return;
-		}
-		conn->flags |= CONN_TLS;
-	}
+	if (is_hello(conn, server->input) && !begin_tls(server, number))
+		return;
 	if (conn->flags & CONN_TLS)
 		secure_input(server, number, server->input, (size_t)got);
 	else

@@ -88,6 +88,7 @@ struct ask_link {
 	uint32_t next;                  /* in the list of the answered */
 	uint32_t seconds;               /* the verdict */
 	uint8_t state;                  /* enum ask_state */
+	bool again;                     /* it is about a member */
 	bool allowed;
 	bool queued;                    /* stands in that list */
 	char reason[UWT_REASON_MAX];

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "file.h"
 #include "user.h"
 
@@ -159,14 +160,6 @@ static void open_named(const struct opener_names *names, const struct request *r
 }
 
 /* -- its commands --------------------------------------------------------------------------- */
-
-static uint64_t clock_ms(void)
-{
-	struct timespec time = { 0, 0 };
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
 
 /* Be the command: the child's side. fd is its end of the socket. */
 static _Noreturn void command_run(const struct opener_names *names, size_t command, int fd)

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "text.h"
 
 #define RETRY 1000              /* ms until what was not taken is tried again */
@@ -21,13 +22,12 @@
 #define WRITE_MAX _POSIX_PIPE_BUF
 #endif
 
-static uint64_t clock_ms(void)
+/* Without a clock nothing is waited for. */
+static uint64_t time_now(void)
 {
-	struct timespec time;
+	uint64_t now = clock_ms();
 
-	if (clock_gettime(CLOCK_MONOTONIC, &time) != 0)
-		return UINT64_MAX / 2;
-	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+	return now != 0 ? now : UINT64_MAX / 2;
 }
 
 /* A terminal that poll(2) calls writable may have room for less than is written, and then blocks.
@@ -111,7 +111,7 @@ int output_wait(const struct output *output)
 void output_patience(struct output *output, uint32_t ms, const volatile sig_atomic_t *hurry)
 {
 	output->hurry = hurry;
-	output->drain_by = clock_ms() + ms;
+	output->drain_by = time_now() + ms;
 }
 
 void output_drain(struct output *output)
@@ -119,7 +119,7 @@ void output_drain(struct output *output)
 	uint64_t now;
 
 	output_flush(output);
-	while (output->length > 0 && (now = clock_ms()) < output->drain_by && *output->hurry <= 1) {
+	while (output->length > 0 && (now = time_now()) < output->drain_by && *output->hurry <= 1) {
 		if (output_ready(output, (int)(output->drain_by - now)) && output_write(output))
 			output_confess(output);
 	}

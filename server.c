@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "pages.h"
 #include "trial.h"
 
@@ -60,14 +61,10 @@ uint32_t conn_find(const struct uwt_server *server, uint64_t id)
 
 /* -- time and lists --------------------------------------------------------------------- */
 
-/* 0 if there is none. */
-static uint64_t clock_ms(void)
+/* ms, 0 if there is no clock. */
+static uint64_t server_clock(void)
 {
-	struct timespec time;
-
-	if (clock_gettime(CLOCK_MONOTONIC, &time) != 0)
-		return 0;
-	return ((uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000) * CLOCK_SPEED;
+	return clock_ms() * CLOCK_SPEED;
 }
 
 uint32_t conn_age(const struct uwt_server *server, uint32_t number)
@@ -453,7 +450,7 @@ struct uwt_server *uwt_server_new(const struct uwt_options *options,
 	server->site = (struct site){ options->stats, options->landing, options->page,
 		options->page_size };
 	server->wake[0] = server->wake[1] = -1;
-	server->started = clock_ms();
+	server->started = server_clock();
 	address_ranges_private(&server->trusted);
 	if (options->trusted != NULL && !address_ranges_parse(options->trusted, &server->trusted)) {
 		snprintf(error, UWT_ERROR_MAX, "not a list of addresses: %s", options->trusted);
@@ -894,7 +891,7 @@ static void conn_turn_out(struct uwt_server *server, uint32_t number)
 
 static void read_clock(struct uwt_server *server)
 {
-	uint64_t now = clock_ms();
+	uint64_t now = server_clock();
 
 	/* A clock that cannot be read stands still. */
 	if (now != 0)
@@ -975,7 +972,7 @@ size_t uwt_server_watched(const struct uwt_server *server, struct pollfd *fds, s
 int uwt_server_wait(const struct uwt_server *server)
 {
 	int limit = wait_limit(server, -1, timers_due(server));
-	uint64_t since = clock_ms() - server->started - server->now;
+	uint64_t since = server_clock() - server->started - server->now;
 
 	if (limit <= 0)
 		return limit;

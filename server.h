@@ -95,6 +95,7 @@ struct uwt_question {
 enum uwt_answer {
 	UWT_ALLOW,
 	UWT_REFUSE,
+	UWT_REFUSE_NEW,                 /* who is there already may stay, for the seconds */
 	UWT_LATER                       /* uwt_server_answer will say, in UWT_ANSWER_TIME */
 };
 

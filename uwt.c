@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "commands.h"
 #include "file.h"
 #include "gate.h"
@@ -302,8 +303,8 @@ static bool open_lists(struct program *program, bool at_start, char error[static
 		fds[i] = open_named(program, gate->files[i], number++);
 		if (fds[i] >= 0)
 			continue;
-		snprintf(error, UWT_ERROR_MAX, "%s %.150s: %s", i == GATE_ALLOW ? "--allow-list" :
-		    "--deny-list", gate->files[i], why_not_open());
+		snprintf(error, UWT_ERROR_MAX, "%s %.150s: %s", gate_option((enum gate_list)i),
+		    gate->files[i], why_not_open());
 		if (i > 0 && fds[0] >= 0)
 			close(fds[0]);
 		return false;
@@ -494,8 +495,8 @@ static bool make_server(struct program *program, char error[static UWT_ERROR_MAX
 	program->gate.files[GATE_ALLOW] = options->allow_list;
 	program->gate.files[GATE_DENY] = options->deny_list;
 	set_callbacks(program);
-	if (!read_index(program, error) || !open_lists(program, true, error) || !uwt_options_fit(&options->server,
-	    machine_memory() / 4, machine_descriptors(), error))
+	if (!read_index(program, error) || !open_lists(program, true, error) ||
+	    !uwt_options_fit(&options->server, machine_memory() / 4, machine_descriptors(), error))
 		return false;
 	program->server = uwt_server_new(&options->server, error);
 	if (program->server == NULL || (options->server.tls && !load_pairs(program, error)))
@@ -554,14 +555,6 @@ static bool listen_and_tell(struct program *program, char error[static UWT_ERROR
 }
 
 /* -- running ------------------------------------------------------------------------------ */
-
-static uint64_t clock_ms(void)
-{
-	struct timespec time = { 0, 0 };
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
 
 /* The lesser of two waits, of which -1 is none. */
 static int sooner(int a, int b)

@@ -6,12 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-/* Takes any certificate: only its key is needed. The first of the chain is the server's own. */
-struct anyone {
-	const br_x509_class *class;
-	br_x509_decoder_context decoder;
-	unsigned index;         /* of the certificate that comes */
-};
+#include "../test/anyone.h"
 
 struct channel {
 	br_ssl_client_context context;
@@ -19,56 +14,6 @@ struct channel {
 	struct anyone anyone;
 	struct channel_ends ends;
 	unsigned char buffer[BR_SSL_BUFSIZE_BIDI];
-};
-
-/* -- certificates ------------------------------------------------------------------------ */
-
-static struct anyone *anyone_of(const br_x509_class **context)
-{
-	return (struct anyone *)(void *)context;
-}
-
-static void anyone_start(const br_x509_class **context, const char *name)
-{
-	(void)name;
-	anyone_of(context)->index = 0;
-	br_x509_decoder_init(&anyone_of(context)->decoder, NULL, NULL);
-}
-
-static void anyone_certificate(const br_x509_class **context, uint32_t length)
-{
-	(void)context;
-	(void)length;
-}
-
-static void anyone_append(const br_x509_class **context, const unsigned char *bytes, size_t length)
-{
-	if (anyone_of(context)->index == 0)
-		br_x509_decoder_push(&anyone_of(context)->decoder, bytes, length);
-}
-
-static void anyone_certificate_end(const br_x509_class **context)
-{
-	anyone_of(context)->index++;
-}
-
-static unsigned anyone_end(const br_x509_class **context)
-{
-	return (unsigned)br_x509_decoder_last_error(&anyone_of(context)->decoder);
-}
-
-static const br_x509_pkey *anyone_key(const br_x509_class *const *context, unsigned *usages)
-{
-	const struct anyone *anyone = (const struct anyone *)(const void *)context;
-
-	if (usages != NULL)
-		*usages = BR_KEYTYPE_KEYX | BR_KEYTYPE_SIGN;
-	return br_x509_decoder_get_pkey((br_x509_decoder_context *)(uintptr_t)&anyone->decoder);
-}
-
-static const br_x509_class anyone_class = {
-	sizeof(struct anyone), anyone_start, anyone_certificate, anyone_append,
-	anyone_certificate_end, anyone_end, anyone_key
 };
 
 /* -- records ----------------------------------------------------------------------------- */
@@ -121,10 +66,8 @@ void channel_start(struct channel *channel, const struct channel_ends *ends,
 	uint8_t seed[32];
 
 	channel->ends = *ends;
-	channel->anyone.index = 0;
 	br_ssl_client_init_full(&channel->context, &channel->unused, NULL, 0);
-	channel->anyone.class = &anyone_class;
-	br_ssl_engine_set_x509(engine, &channel->anyone.class);
+	anyone_use(&channel->anyone, engine);
 	br_ssl_engine_set_suites(engine, suites, sizeof suites / sizeof suites[0]);
 	br_ssl_engine_set_buffer(engine, channel->buffer, sizeof channel->buffer, 1);
 	if (getrandom(seed, sizeof seed, 0) != sizeof seed)
@@ -192,5 +135,5 @@ bool channel_session(const struct channel *channel, br_ssl_session_parameters *s
 {
 	br_ssl_engine_get_session_parameters(&channel->context.eng, session);
 	/* No certificate is shown when a session is resumed. */
-	return channel->anyone.index == 0;
+	return channel->anyone.count == 0;
 }

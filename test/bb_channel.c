@@ -9,15 +9,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SHAKE_SECONDS 5.0   /* longest handshake */
+#include "anyone.h"
 
-/* Takes any certificate, and keeps the first of a chain. */
-struct anyone {
-	const br_x509_class *class;
-	br_x509_decoder_context decoder;
-	struct text certificate;
-	int index;              /* of the certificate at hand */
-};
+#define SHAKE_SECONDS 5.0   /* longest handshake */
 
 struct channel {
 	br_ssl_client_context context;
@@ -30,68 +24,13 @@ struct channel {
 
 /* --- certificates --- */
 
-static struct anyone *anyone_of(const br_x509_class **context)
-{
-	return (struct anyone *)(void *)context;
-}
-
-static void anyone_start(const br_x509_class **context, const char *name)
-{
-	struct anyone *anyone = anyone_of(context);
-
-	(void)name;
-	anyone->index = 0;
-	anyone->certificate.len = 0;
-	br_x509_decoder_init(&anyone->decoder, NULL, NULL);
-}
-
-static void anyone_certificate(const br_x509_class **context, uint32_t length)
-{
-	(void)context;
-	(void)length;
-}
-
-static void anyone_append(const br_x509_class **context, const unsigned char *bytes, size_t len)
-{
-	struct anyone *anyone = anyone_of(context);
-
-	if (anyone->index != 0)
-		return;
-	text_add(&anyone->certificate, bytes, len);
-	br_x509_decoder_push(&anyone->decoder, bytes, len);
-}
-
-static void anyone_certificate_end(const br_x509_class **context)
-{
-	anyone_of(context)->index++;
-}
-
-static unsigned anyone_end(const br_x509_class **context)
-{
-	return (unsigned)br_x509_decoder_last_error(&anyone_of(context)->decoder);
-}
-
-static const br_x509_pkey *anyone_key(const br_x509_class *const *context, unsigned *usages)
-{
-	const struct anyone *anyone = (const struct anyone *)(const void *)context;
-
-	if (usages != NULL)
-		*usages = BR_KEYTYPE_KEYX | BR_KEYTYPE_SIGN;
-	return br_x509_decoder_get_pkey((br_x509_decoder_context *)(uintptr_t)&anyone->decoder);
-}
-
-static const br_x509_class anyone_class = {
-	sizeof(struct anyone), anyone_start, anyone_certificate, anyone_append,
-	anyone_certificate_end, anyone_end, anyone_key
-};
-
 bool client_is_shown(const struct client *client, const char *name)
 {
-	const struct text *certificate = &client->channel->anyone.certificate;
+	const struct anyone *shown = &client->channel->anyone;
 	size_t len = strlen(name), at;
 
-	for (at = 0; at + len <= certificate->len; at++)
-		if (memcmp(certificate->bytes + at, name, len) == 0)
+	for (at = 0; at + len <= shown->own_size; at++)
+		if (memcmp(shown->own + at, name, len) == 0)
 			return true;
 	return false;
 }
@@ -118,8 +57,7 @@ static struct channel *channel_make(void)
 	CHECK(channel != NULL);
 	engine = &channel->context.eng;
 	br_ssl_client_init_full(&channel->context, &unused, NULL, 0);
-	channel->anyone.class = &anyone_class;
-	br_ssl_engine_set_x509(engine, &channel->anyone.class);
+	anyone_use(&channel->anyone, engine);
 	br_ssl_engine_set_suites(engine, suites[getpid() % 3], 2);
 	br_ssl_engine_set_buffer(engine, channel->buffer, sizeof(channel->buffer), 1);
 	for (i = 0; i < 8; i++)
@@ -144,7 +82,6 @@ void client_bare(struct client *client)
 {
 	if (client->channel == NULL)
 		return;
-	free(client->channel->anyone.certificate.bytes);
 	free(client->channel);
 	client->channel = NULL;
 }
@@ -202,7 +139,7 @@ static void session_keep(struct client *client)
 	struct server *server = client->server;
 
 	/* No certificate is shown when a session is resumed. */
-	channel->resumed = channel->anyone.certificate.len == 0;
+	channel->resumed = channel->anyone.count == 0;
 	if (server->session == NULL)
 		server->session = calloc(1, sizeof(br_ssl_session_parameters));
 	CHECK(server->session != NULL);

@@ -321,6 +321,26 @@ static void gate_filter_dies(void)
 	CHECK_TEXT(server_error(server), DEAD);
 }
 
+/* Who is in stays when the command dies of being asked about him again; nobody else gets in. */
+static void gate_filter_dies_later(void)
+{
+	char *path = test_path("asked");
+	struct server *server = server_start(OPTIONS("--filter", filter_script(format_text(
+	    "test -e %s && exit 1; : >%s; %s", path, path, SAY("\"allow\":true,\"ttl\":1")))));
+	struct client *client = client_open(server);
+	struct id hash = id_hash(), id = id_peer();
+
+	client_announce(client, hash, id, "");
+	REPLY(client, 0, 1, hash);
+	clock_wait(3);
+	client_announce(client, hash, id, "");
+	REPLY(client, 0, 1, hash);
+	CHECK_TEXT(server_error(server), DEAD);
+	client_announce(client, hash, id_peer(), "");
+	FAILURE(client, "the filter cannot be asked", hash);
+	CHECK_STAT(server, "peersAll", 1);
+}
+
 /* No answer in 10 seconds is a refusal; what came behind waits for it, in order. */
 static void gate_filter_hangs(void)
 {
@@ -467,6 +487,7 @@ const struct bb_test bb_gate[] = {
 	TEST(gate_filter_refuses, FITS, 0), TEST(gate_filter_question, PLAIN, 0),
 	TEST(gate_filter_dead, FITS, 0), TEST(gate_filter_dies, FITS, 0),
 	TEST(gate_filter_hangs, LARGE, 11), TEST(gate_filter_talks, LARGE, 0),
+	TEST(gate_filter_dies_later, LARGE, 3),
 	TEST(gate_filter_garbage, LARGE, 0), TEST(gate_example_sh, PLAIN, 0),
 	TEST(gate_example_python, PLAIN, 0), TEST(gate_hook, FITS, 0), TESTS_END
 };

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #ifdef GUEST_TLS
-#include <bearssl.h>
+#include "anyone.h"
 #endif
 
 struct bytes {
@@ -71,65 +71,11 @@ static void hear(struct guest *guest, const char *format, ...)
 
 #ifdef GUEST_TLS
 
-/* Takes any certificate. */
-struct anyone {
-	const br_x509_class *class;
-	br_x509_decoder_context decoder;
-	unsigned count;
-};
-
 struct channel {
 	br_ssl_client_context client;
 	struct anyone anyone;
 	unsigned char buffer[BR_SSL_BUFSIZE_BIDI];
 };
-
-static struct anyone *anyone_of(const br_x509_class **context)
-{
-	return (struct anyone *)(void *)context;
-}
-
-static void anyone_start(const br_x509_class **context, const char *name)
-{
-	(void)name;
-	anyone_of(context)->count = 0;
-	br_x509_decoder_init(&anyone_of(context)->decoder, NULL, NULL);
-}
-
-static void anyone_begin(const br_x509_class **context, uint32_t length)
-{
-	(void)context;
-	(void)length;
-}
-
-static void anyone_append(const br_x509_class **context, const unsigned char *data, size_t length)
-{
-	if (anyone_of(context)->count == 0)
-		br_x509_decoder_push(&anyone_of(context)->decoder, data, length);
-}
-
-static void anyone_end(const br_x509_class **context)
-{
-	anyone_of(context)->count++;
-}
-
-static unsigned anyone_judge(const br_x509_class **context)
-{
-	(void)context;
-	return 0;
-}
-
-static const br_x509_pkey *anyone_key(const br_x509_class *const *context, unsigned *usages)
-{
-	struct anyone *anyone = (struct anyone *)(uintptr_t)context;
-
-	if (usages != NULL)
-		*usages = BR_KEYTYPE_KEYX | BR_KEYTYPE_SIGN;
-	return br_x509_decoder_get_pkey(&anyone->decoder);
-}
-
-static const br_x509_class anyone_class = { sizeof(struct anyone), anyone_start, anyone_begin,
-	anyone_append, anyone_end, anyone_judge, anyone_key };
 
 static struct channel *channel_new(void)
 {
@@ -142,8 +88,7 @@ static struct channel *channel_new(void)
 		abort();
 	engine = &channel->client.eng;
 	br_ssl_client_init_full(&channel->client, &unused, NULL, 0);
-	channel->anyone.class = &anyone_class;
-	br_ssl_engine_set_x509(engine, &channel->anyone.class);
+	anyone_use(&channel->anyone, engine);
 	br_ssl_engine_set_buffer(engine, channel->buffer, sizeof channel->buffer, 1);
 	br_ssl_engine_inject_entropy(engine, seed, sizeof seed);
 	br_ssl_client_reset(&channel->client, "localhost", 0);

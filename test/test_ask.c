@@ -783,6 +783,63 @@ static void test_again(void)
 }
 
 /* While it is not known whether a member may stay, it is one. */
+/* A refusal that is meant for those who come does not end a membership, and is asked again. */
+static void test_refuse_new(void)
+{
+	const struct uwt_verdict minute = { UWT_ALLOW, NULL, 60 },
+	    new = { UWT_REFUSE_NEW, "not now", 60 };
+	struct guest *guest, *other;
+
+	BEGIN(minute);
+	guest = visitor();
+	other = visitor();
+	say(guest, announce('a', 'H', ""));
+	HEARD(guest, reply(0, 1, 'H'));
+	pass(60000);
+	guest_heard(guest);
+	guest_heard(other);
+	program.verdict = new;
+	say(guest, announce('a', 'H', ""));
+	CHECK(program_asked(&program, 0)->again);
+	HEARD(guest, reply(0, 1, 'H'));
+	say(other, announce('b', 'H', ""));
+	HEARD(other, failure('H', "not now"));
+	pass(59000);
+	say(guest, announce('a', 'H', ""));
+	CHECK(program.asked_count == 3);
+	pass(1000);
+	program.verdict = later;
+	say(guest, announce('a', 'H', ""));
+	CHECK(program.asked_count == 4);
+	uwt_server_answer_all(program.server, &new);
+	pump();
+	CHECK(counts().members == 1);
+	END();
+}
+
+/* Of verdicts that come together a turn acts on some. */
+static void test_many_at_once(void)
+{
+	enum { GUESTS = 200 };
+	struct guest *guests[GUESTS];
+	unsigned i;
+
+	BEGIN(later);
+	for (i = 0; i < GUESTS; i++) {
+		guests[i] = visitor();
+		guest_say(guests[i], announce((char)('a' + i % 20), 'H', ""));
+	}
+	pump();
+	CHECK(program.asked_count == GUESTS && counts().members == 0);
+	uwt_server_answer_all(program.server, &allow);
+	CHECK(uwt_server_wait(program.server) == 0);
+	uwt_server_turn(program.server, 0);
+	CHECK(counts().members > 0 && counts().members <= GUESTS / 2);
+	pump();
+	CHECK(uwt_server_wait(program.server) != 0);
+	END();
+}
+
 /* Pings keep a member, but not one whose allowance is over. */
 static void test_again_pinged(void)
 {
@@ -1009,6 +1066,8 @@ static void test_all(void)
 	RUN(test_freed_while_asked);
 	RUN(test_again);
 	RUN(test_again_pinged);
+	RUN(test_refuse_new);
+	RUN(test_many_at_once);
 	RUN(test_again_later);
 	RUN(test_again_never);
 	RUN(test_dropped_while_asked);

@@ -388,6 +388,15 @@ static void strangers_sockets_stay(void)
 	bind_socket(SOCKET);
 	opener_end(&opener);
 	CHECK(exists(SOCKET));
+	/* They are noted once: whoever took the program over cannot have others removed. */
+	CHECK(opener_start(&opener, &names));
+	opener_note(&opener);
+	CHECK(unlink(paths[SOCKET]) == 0);
+	wait_ms(20);
+	bind_socket(SOCKET);
+	opener_note(&opener);
+	opener_end(&opener);
+	CHECK(exists(SOCKET));
 	CHECK(unlink(paths[SOCKET]) == 0);
 	CHECK(opener_start(&opener, &names));
 	write_file(SOCKET, "not a socket");

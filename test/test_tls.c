@@ -19,6 +19,7 @@
 
 #include "../keys.h"
 #include "../trial.h"
+#include "anyone.h"
 #include "guard.h"
 #include "keys_pem.h"
 
@@ -64,65 +65,6 @@ static void bytes_free(struct bytes *bytes)
 	*bytes = (struct bytes){ NULL, 0, 0 };
 }
 
-/* Takes any certificate; the first is the server's own. */
-struct judge {
-	const br_x509_class *vtable;
-	br_x509_decoder_context decoder;
-	uint8_t own[2048];
-	size_t own_size;
-	unsigned count;
-};
-
-static void judge_start_chain(const br_x509_class **context, const char *name)
-{
-	struct judge *judge = (struct judge *)(void *)context;
-
-	(void)name;
-	judge->own_size = 0;
-	judge->count = 0;
-	br_x509_decoder_init(&judge->decoder, NULL, NULL);
-}
-
-static void judge_start_certificate(const br_x509_class **context, uint32_t length)
-{
-	(void)context;
-	(void)length;
-}
-
-static void judge_append(const br_x509_class **context, const unsigned char *data, size_t length)
-{
-	struct judge *judge = (struct judge *)(void *)context;
-
-	if (judge->count > 0 || judge->own_size + length > sizeof judge->own)
-		return;
-	memcpy(judge->own + judge->own_size, data, length);
-	judge->own_size += length;
-	br_x509_decoder_push(&judge->decoder, data, length);
-}
-
-static void judge_end_certificate(const br_x509_class **context)
-{
-	((struct judge *)(void *)context)->count++;
-}
-
-static unsigned judge_end_chain(const br_x509_class **context)
-{
-	(void)context;
-	return 0;
-}
-
-static const br_x509_pkey *judge_key(const br_x509_class *const *context, unsigned *usages)
-{
-	struct judge *judge = (struct judge *)(uintptr_t)context;
-
-	if (usages != NULL)
-		*usages = BR_KEYTYPE_KEYX | BR_KEYTYPE_SIGN;
-	return br_x509_decoder_get_pkey(&judge->decoder);
-}
-
-static const br_x509_class judge_class = { sizeof(struct judge), judge_start_chain,
-	judge_start_certificate, judge_append, judge_end_certificate, judge_end_chain, judge_key };
-
 /* What a client asks for; 0 and NULL stand for what a usual one does. */
 struct wish {
 	unsigned version;
@@ -138,7 +80,7 @@ struct wish {
 struct end {
 	br_ssl_client_context client;
 	br_ec_impl curves;
-	struct judge judge;
+	struct anyone anyone;
 	const char *protocols[4];
 	uint32_t number;
 	enum tls_result result;                 /* the last one */
@@ -209,8 +151,7 @@ static struct end *end_new(uint32_t number, const struct wish *wish)
 	end->client = *full;
 	end->number = number;
 	end->result = TLS_HANDSHAKE;
-	end->judge.vtable = &judge_class;
-	br_ssl_engine_set_x509(&end->client.eng, &end->judge.vtable);
+	anyone_use(&end->anyone, &end->client.eng);
 	br_ssl_engine_set_buffers_bidi(&end->client.eng, end->in, sizeof end->in, end->out,
 	    sizeof end->out);
 	client_wish(end, wish);
@@ -467,8 +408,8 @@ static bool shown(const struct end *end, size_t pair)
 {
 	const br_x509_certificate *own = &pair_keys->pairs[pair].chain[0];
 
-	return end->judge.own_size == own->data_len &&
-	    memcmp(end->judge.own, own->data, own->data_len) == 0;
+	return end->anyone.own_size == own->data_len &&
+	    memcmp(end->anyone.own, own->data, own->data_len) == 0;
 }
 
 static unsigned suite_of(const struct end *end)
@@ -880,7 +821,7 @@ static void alpn_each(const char *const *protocols, const char *wanted)
 	end_drop(end);
 	wish.session = &session;
 	end = connected(1, &wish);      /* a session may be resumed whatever is asked */
-	CHECK(end->judge.count == 0);
+	CHECK(end->anyone.count == 0);
 	selected = br_ssl_engine_get_selected_protocol(&end->client.eng);
 	CHECK(selected == NULL || (wanted != NULL && strcmp(selected, wanted) == 0));
 	CHECK(works(end));
@@ -970,7 +911,7 @@ static bool resumed(uint32_t number, br_ssl_session_parameters *session)
 	struct wish wish = { .session = session };
 	uint64_t before = tls_totals(tls).resumptions;
 	struct end *end = connected(number, &wish);
-	bool is = end->judge.count == 0;
+	bool is = end->anyone.count == 0;
 
 	CHECK(tls_totals(tls).resumptions - before == is);
 	CHECK(works(end));

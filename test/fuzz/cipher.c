@@ -1,69 +1,15 @@
 /* cipher.c - see rig.h */
 #include <bearssl.h>
 
+#include "../anyone.h"
 #include "fuzz.h"
 #include "rig.h"
-
-/* Takes any certificate, and the server's own key from it. */
-struct anyone {
-	const br_x509_class *class;
-	br_x509_decoder_context decoder;
-	unsigned count;
-};
 
 struct cipher {
 	br_ssl_client_context context;
 	struct anyone anyone;
 	struct world_bytes pending;     /* plaintext that waits for the handshake */
 	unsigned char in[BR_SSL_BUFSIZE_INPUT], out[BR_SSL_BUFSIZE_OUTPUT];
-};
-
-static void anyone_start(const br_x509_class **context, const char *name)
-{
-	struct anyone *anyone = (struct anyone *)(void *)context;
-
-	(void)name;
-	anyone->count = 0;
-	br_x509_decoder_init(&anyone->decoder, NULL, NULL);
-}
-
-static void anyone_certificate(const br_x509_class **context, uint32_t length)
-{
-	(void)context;
-	(void)length;
-}
-
-static void anyone_append(const br_x509_class **context, const unsigned char *bytes, size_t length)
-{
-	struct anyone *anyone = (struct anyone *)(void *)context;
-
-	if (anyone->count == 0)
-		br_x509_decoder_push(&anyone->decoder, bytes, length);
-}
-
-static void anyone_certificate_end(const br_x509_class **context)
-{
-	((struct anyone *)(void *)context)->count++;
-}
-
-static unsigned anyone_end(const br_x509_class **context)
-{
-	(void)context;
-	return 0;
-}
-
-static const br_x509_pkey *anyone_key(const br_x509_class *const *context, unsigned *usages)
-{
-	struct anyone *anyone = (struct anyone *)(uintptr_t)context;
-
-	if (usages != NULL)
-		*usages = BR_KEYTYPE_KEYX | BR_KEYTYPE_SIGN;
-	return br_x509_decoder_get_pkey(&anyone->decoder);
-}
-
-static const br_x509_class anyone_class = {
-	sizeof(struct anyone), anyone_start, anyone_certificate, anyone_append,
-	anyone_certificate_end, anyone_end, anyone_key
 };
 
 /* Believes any signature: to verify one costs half of a handshake's time. */
@@ -109,8 +55,7 @@ struct cipher *cipher_new(unsigned suite, bool resume, const char *name)
 		abort();
 	engine = &cipher->context.eng;
 	br_ssl_client_init_full(&cipher->context, &unused, none, 0);
-	cipher->anyone.class = &anyone_class;
-	br_ssl_engine_set_x509(engine, &cipher->anyone.class);
+	anyone_use(&cipher->anyone, engine);
 	br_ssl_engine_set_suites(engine, &suites[suite % 8], 1);
 	br_ssl_engine_set_ecdsa(engine, believe);
 	br_ssl_engine_set_buffers_bidi(engine, cipher->in, sizeof cipher->in, cipher->out,
