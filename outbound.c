@@ -155,8 +155,13 @@ void conn_dirty(struct uwt_server *server, uint32_t number)
 
 void conn_pause(struct uwt_server *server, uint32_t number)
 {
-	server->conns.at[number].flags |= CONN_PAUSED;
+	struct conn *conn = &server->conns.at[number];
+
+	conn->flags |= CONN_PAUSED;
 	conn_dirty(server, number);
+	/* The flush sees no change in one that waits for its socket already. */
+	if (conn->flags & CONN_STALLED)
+		conn_interest(server, number);
 }
 
 void conn_end(struct uwt_server *server, uint32_t number, bool at_once)

@@ -1,6 +1,7 @@
 /* program.c - see program.h */
 #include "program.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +50,7 @@ void pass(uint32_t ms)
 
 /* -- bytes on their way ----------------------------------------------------------------- */
 
+bool program_stuck;
 static int64_t bytes_sent, bytes_received;
 
 ssize_t __real_send(int fd, const void *data, size_t length, int flags);
@@ -60,16 +62,20 @@ ssize_t __wrap_recv(int fd, void *data, size_t length, int flags);
 
 ssize_t __wrap_send(int fd, const void *data, size_t length, int flags)
 {
-	ssize_t sent = __real_send(fd, data, length, flags);
+	ssize_t sent = program_stuck ? -1 : __real_send(fd, data, length, flags);
 
+	if (program_stuck)
+		errno = EAGAIN;
 	bytes_sent += sent > 0 ? sent : 0;
 	return sent;
 }
 
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
 {
-	ssize_t sent = __real_sendmsg(fd, message, flags);
+	ssize_t sent = program_stuck ? -1 : __real_sendmsg(fd, message, flags);
 
+	if (program_stuck)
+		errno = EAGAIN;
 	bytes_sent += sent > 0 ? sent : 0;
 	return sent;
 }

@@ -47,6 +47,9 @@ struct program {
 /* Do all guests and connections use TLS? */
 extern bool program_secure;
 
+/* Is nothing sent, as if all sockets were full? To be set for single turns only. */
+extern bool program_stuck;
+
 /* A small server's options, with all callbacks set, filter and http too. */
 void program_options(struct program *program, struct uwt_options *options);
 

@@ -1051,9 +1051,47 @@ static void test_share(void)
 	END();
 }
 
+/* Some turns in which the first connection gives what its guest has written, and takes nothing. */
+static void turn_stuck(struct guest *guest)
+{
+	struct pollfd there = { .fd = program.server->conns.at[1].fd, .events = POLLIN };
+	int i;
+
+	while (guest_step(guest))
+		continue;
+	CHECK(poll(&there, 1, 5000) == 1);
+	program_stuck = true;
+	for (i = 0; i < 3; i++)
+		uwt_server_turn(program.server, 0);
+	program_stuck = false;
+}
+
+/* Who does not read yet and sends more than its share has to wait for both, and no more than
+ * that. */
+static void test_share_unread(void)
+{
+	struct guest *guest;
+	int i;
+
+	BEGIN();
+	guest = visitor();
+	guest_frame(guest, GUEST_PING, "x", 1);
+	turn_stuck(guest);
+	for (i = 0; i < PINGS; i++)
+		guest_frame(guest, GUEST_PING, "x", 1);
+	turn_stuck(guest);
+	guest_frame(guest, GUEST_PING, "x", 1);
+	turn_stuck(guest);
+	CHECK(counts().connections == 1);
+	pump();
+	CHECK(guest_heard_length(guest) == (PINGS + 2) * strlen(PONG));
+	END();
+}
+
 static void test_all(void)
 {
 	RUN(test_share);
+	RUN(test_share_unread);
 	RUN(test_events);
 	RUN(test_turn_is_told);
 	RUN(test_warnings);
