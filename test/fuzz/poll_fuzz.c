@@ -101,6 +101,7 @@ int poll_wait(struct poll_set *set, struct poll_event *events, int max, int time
 		count = collect(events, max);
 	}
 	world.calls = 0;
+	world.waited = true;
 	world.spins = count > 0 || timeout == 0;
 	if (world.sleeps && count == 0 && timeout > 0)
 		world.now += (uint64_t)timeout * 1000;

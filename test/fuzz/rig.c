@@ -291,7 +291,9 @@ static void check_client(struct client *client)
 
 	if (number != 0 && tracker_link_count(rig.server->tracker, number) > 0)
 		client->announced = true;
-	if (good && client->announced)
+	/* Who is overdue is read once more. If the system says then that nothing has come, that is
+	 * believed. */
+	if (good && client->announced && !socket->misled)
 		MUST(socket->open && !socket->shut && client->reads == CLIENT_READS_FRAMES);
 	/* What was queued has been sent, and was all. */
 	if (good && number != 0 && conn_unsent(rig.server, number) == 0 &&
@@ -313,6 +315,7 @@ static bool server_turn(bool wait)
 	/* What ciphers have to send is on its way before. */
 	each_client(client_receive);
 	world.sleeps = wait;
+	world.waited = false;
 	more = uwt_server_turn(rig.server, wait ? -1 : 0);
 	world.sleeps = false;
 	if (wait)

@@ -177,6 +177,7 @@ static ssize_t peer_read(struct world_socket *socket, void *bytes, size_t size)
 
 	world.calls++;
 	socket->read_fault = 0;
+	socket->misled = fault != 0 && part > 0 && !world.waited;
 	if (fault != 0)
 		return fail(fault);
 	if (part == 0)

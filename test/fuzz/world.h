@@ -44,6 +44,7 @@ struct world_socket {
 	size_t chunk;               /* a read gives at most so many bytes */
 	size_t window;              /* bytes that the socket takes yet */
 	int read_fault, write_fault;        /* errno of the next call, once */
+	bool misled;                /* a fault hid its bytes when it was overdue, and read last */
 	bool watched;               /* by the poll set */
 	uint64_t tag;
 	unsigned interest;
@@ -57,6 +58,7 @@ struct world {
 	bool sleeps;                /* a wait in which nothing happens lasts as long as it may */
 	unsigned calls;             /* that did something to a socket */
 	bool spins;                 /* a wait has ended at once, and nothing was done since */
+	bool waited;                /* in this turn; who is read before is overdue */
 	int accept_fault;           /* errno of the next accept, once */
 	/* the next of these calls fails */
 	bool add_fault, change_fault, clock_fault, random_fault;
