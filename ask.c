@@ -170,7 +170,7 @@ void ask_wait(struct uwt_server *server, uint32_t number, const uint8_t *text, s
 
 	if (!conn_keep(server, number, &conn->message, text, length)) {
 		server->asks[number].state = ASK_NONE;
-		conn_close_websocket(server, number, WS_STATUS_TRY_LATER, false);
+		no_room(server, number);
 		return;
 	}
 	/* What comes behind is kept until then, so let that be little. */

@@ -40,6 +40,8 @@ enum conn_state {
 #define CONN_ASKED 2048u    /* a message of it waits for the program's verdict; CONN_PAUSED too */
 #define CONN_OPENED 4096u   /* the program was told that it opened */
 #define CONN_UNWANTED 8192u /* the program wants it ended */
+#define CONN_UPGRADED 16384u    /* it is, or was, a WebSocket */
+#define CONN_MONITOR 32768u     /* came by the port for metrics: no peer */
 #define CONN_HASTY 1024u    /* sent more than its share of a turn: is read a little at a time */
 
 /* The pairs of links by which a connection stands in lists: one list at a time by each. */
@@ -62,6 +64,7 @@ struct conn {
 	uint8_t hold;                   /* and for its CHAIN_HOLD list; 0: in none */
 	uint8_t find_state;             /* of http_head_find */
 	uint8_t opcode;                 /* of the message that is being gathered, 0: none */
+	uint8_t ended;                  /* enum counter: whose doing its end is; 0: it goes on */
 	uint16_t flags;
 	uint16_t second, messages;      /* the second of the last message, and how many came in it */
 	uint32_t since;                 /* ms: when it entered its CHAIN_TIME list */

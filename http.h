@@ -84,7 +84,7 @@ bool http_header_next(struct http_slice *rest, struct http_slice *name, struct h
 /* The reason phrase of a status that this server sends; empty for any other. */
 const char *http_reason(int status);
 
-#define HTTP_RESPONSE_HEAD_MAX 512
+#define HTTP_RESPONSE_HEAD_MAX 1024
 
 struct http_response {
 	int status;

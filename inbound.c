@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "text.h"
 
@@ -57,29 +56,6 @@ static bool peer_enters(const struct uwt_server *server, struct conn *conn,
 	return true;
 }
 
-static struct stats_numbers count_all(const struct uwt_server *server)
-{
-	const struct swarm_totals *totals = tracker_totals(server->tracker);
-
-	struct stats_numbers numbers = { .server = "uwt", .version = UWT_VERSION,
-		.torrents = totals->torrents, .peers = totals->peers,
-		.seeders_only = totals->seeders_only, .leechers_only = totals->leechers_only,
-		.seeders_and_leechers = totals->seeders_and_leechers,
-		.ipv4 = totals->ipv4, .ipv6 = totals->ipv6, .memberships = totals->members,
-		.connections = server->conns.live, .buffers_in_use = buf_pool_used(server->pool),
-		.clients = tracker_clients(server->tracker) };
-	struct tls_totals tls;
-
-	if (server->secure.tls == NULL)
-		return numbers;
-	tls = tls_totals(server->secure.tls);
-	numbers.tls = (struct stats_tls){ .on = true, .now = (int64_t)time(NULL),
-		.not_after = tls_not_after(server->secure.tls), .connections = tls.open,
-		.handshakes = tls.handshakes, .resumptions = tls.resumptions,
-		.failures = tls.failures };
-	return numbers;
-}
-
 static void warn_status(const struct uwt_server *server, const char *what, int status)
 {
 	char memory[96];
@@ -101,6 +77,8 @@ static void refuse(struct uwt_server *server, uint32_t number, int status)
 
 static enum site_door door_of(const struct uwt_server *server, const struct conn *conn)
 {
+	if (conn->flags & CONN_MONITOR)
+		return SITE_MONITOR;
 	if (conn->flags & CONN_CROWDED)
 		return SITE_CROWDED;
 	if (conn->flags & CONN_FULL)
@@ -121,7 +99,8 @@ static bool own_page(struct uwt_server *server, uint32_t number, const char *hea
 	struct uwt_request seen;
 	bool own;
 
-	if (callbacks->http == NULL || request->upgrade || door_of(server, conn) != SITE_OPEN)
+	if (callbacks->http == NULL || request->upgrade || (door_of(server, conn) != SITE_OPEN &&
+	    door_of(server, conn) != SITE_MONITOR))
 		return false;
 	/* The next request by a proxy's connection may be of another client. */
 	believe_proxy(server, conn, request);
@@ -141,10 +120,13 @@ static bool own_page(struct uwt_server *server, uint32_t number, const char *hea
 static void welcome(struct uwt_server *server, uint32_t number, const char *head, size_t length,
     const struct http_request *request, struct site_answer *answer)
 {
-	if (!peer_enters(server, &server->conns.at[number], request))
+	if (!peer_enters(server, &server->conns.at[number], request)) {
+		refused(server, COUNT_REFUSED_ADDRESS);
 		site_refuse(429, answer);
-	else if (!ask_keep(server, number, head, length))
+	} else if (!ask_keep(server, number, head, length)) {
+		refused(server, COUNT_REFUSED_BUFFERS);
 		site_refuse(503, answer);
+	}
 }
 
 static void websocket_opened(struct uwt_server *server, uint32_t number, const char *head,
@@ -155,6 +137,9 @@ static void websocket_opened(struct uwt_server *server, uint32_t number, const c
 	struct uwt_request seen;
 
 	conn->state = CONN_WEBSOCKET;
+	conn->flags |= CONN_UPGRADED;
+	server->websockets++;
+	server->counters.of[COUNT_UPGRADED]++;
 	conn_time(server, number, TIMER_ALIVE);
 	if (callbacks->opened == NULL)
 		return;
@@ -163,11 +148,22 @@ static void websocket_opened(struct uwt_server *server, uint32_t number, const c
 	callbacks->opened(callbacks->context, &seen);
 }
 
+/* Make the server's own answer. */
+static void make_answer(struct uwt_server *server, const struct conn *conn,
+    const struct http_request *request, struct site_answer *answer)
+{
+	enum site_door door = door_of(server, conn);
+
+	site_answer(&server->site, request, door, answer);
+	show(server, request, answer);
+	if (door == SITE_TLS_ONLY && (answer->status == 403 || answer->status == 308))
+		refused(server, COUNT_REFUSED_PLAIN);
+}
+
 /* Answer one whole request. */
 static void head_done(struct uwt_server *server, uint32_t number, const char *head, size_t length)
 {
 	struct conn *conn = &server->conns.at[number];
-	struct stats_numbers numbers = count_all(server);
 	struct http_request request;
 	struct site_answer answer;
 	int status = http_head_parse(head, length, &request);
@@ -179,8 +175,7 @@ static void head_done(struct uwt_server *server, uint32_t number, const char *he
 	}
 	own = own_page(server, number, head, length, &request, &answer);
 	if (!own)
-		site_answer(&server->site, &request, &numbers, door_of(server, conn),
-		    server->page, &answer);
+		make_answer(server, conn, &request, &answer);
 	if (answer.status == 101)
 		welcome(server, number, head, length, &request, &answer);
 	if (!own && answer.status >= 400 && answer.status != 404)
@@ -225,7 +220,7 @@ static size_t head_input(struct uwt_server *server, uint32_t number, uint8_t *da
 		refuse(server, number, 431);
 	} else if (found == HTTP_PARTIAL) {
 		if (!conn_keep(server, number, &conn->raw, data, length))
-			conn_doom(server, number);
+			conn_doom(server, number, COUNT_ENDED_BUFFERS);
 	} else {
 		chain_take(server, number, &conn->raw, data);
 		head_done(server, number, (const char *)data - before, before + used);
@@ -256,12 +251,14 @@ static void fail(struct uwt_server *server, uint32_t number, uint16_t status, co
 	text_add(&warning, ": ");
 	text_add(&warning, why);
 	conn_warn(server, text_end(&warning));
-	conn_close_websocket(server, number, status, false);
+	conn_close_websocket(server, number, status, false, status == WS_STATUS_POLICY ?
+	    COUNT_ENDED_RATE : COUNT_ENDED_PROTOCOL);
 }
 
-static void no_room(struct uwt_server *server, uint32_t number)
+void no_room(struct uwt_server *server, uint32_t number)
 {
-	conn_close_websocket(server, number, WS_STATUS_TRY_LATER, false);
+	refused(server, COUNT_REFUSED_BUFFERS);
+	conn_close_websocket(server, number, WS_STATUS_TRY_LATER, false, COUNT_ENDED_BUFFERS);
 }
 
 /* Has a peer sent more messages in this second than it may? */
@@ -304,6 +301,7 @@ static void message_done(struct uwt_server *server, uint32_t number, const uint8
 		return;
 	}
 	if (is_too_fast(server, conn)) {
+		refused(server, COUNT_REFUSED_RATE);
 		conn_send_frame(server, number, WS_TEXT, &too_fast, 1);
 		fail(server, number, WS_STATUS_POLICY, "too many messages in a second");
 		return;
@@ -340,6 +338,7 @@ static void control_frame(struct uwt_server *server, uint32_t number, const stru
 
 	switch (frame->opcode) {
 	case WS_PING:
+		server->counters.of[COUNT_PINGS]++;
 		conn_send_frame(server, number, WS_PONG, &echo, 1);
 		tracker_pinged(server->tracker, number, server->now);
 		break;
@@ -349,7 +348,8 @@ static void control_frame(struct uwt_server *server, uint32_t number, const stru
 		    status != (payload[0] << 8 | payload[1])))
 			fail(server, number, status, "a close frame is malformed");
 		else
-			conn_close_websocket(server, number, status, true);
+			conn_close_websocket(server, number, status, true,
+			    COUNT_ENDED_PEER);
 		break;
 	default:        /* a pong: that something came is noted for all alike */
 		break;
@@ -474,7 +474,7 @@ void conn_input(struct uwt_server *server, uint32_t number, uint8_t *data, size_
 			conn_pause(server, number);
 	}
 	if (length > 0 && !conn_keep(server, number, &conn->raw, data, length))
-		conn_doom(server, number);
+		conn_doom(server, number, COUNT_ENDED_BUFFERS);
 }
 
 /* Look again at what was kept, unless it is a part of a frame. It is put where it ends with the
@@ -513,10 +513,10 @@ void conn_input_ended(struct uwt_server *server, uint32_t number)
 	struct conn *conn = &server->conns.at[number];
 
 	if (conn_unsent(server, number) == 0 || conn->state == CONN_WEBSOCKET) {
-		conn_doom(server, number);
+		conn_doom(server, number, COUNT_ENDED_PEER);
 		return;
 	}
-	conn_end(server, number, true);
+	conn_end(server, number, true, COUNT_ENDED_PEER);
 	conn->flags |= CONN_PAUSED;
 	conn_interest(server, number);
 }
@@ -535,7 +535,7 @@ static void refuse_tls(struct uwt_server *server, uint32_t number)
 	const struct msg_slice piece = { alert, sizeof alert };
 
 	conn_send(server, number, &piece, 1);
-	conn_end(server, number, false);
+	conn_end(server, number, false, COUNT_ENDED_PROTOCOL);
 }
 
 /* Is TLS spoken with this client? */
@@ -544,7 +544,8 @@ static bool begin_tls(struct uwt_server *server, uint32_t number)
 	struct conn *conn = &server->conns.at[number];
 
 	if (conn->flags & CONN_CROWDED)
-		conn_doom(server, number);      /* to be told it would take a handshake */
+		/* to be told it would take a handshake */
+		conn_doom(server, number, COUNT_ENDED_REFUSED);
 	else if (server->secure.tls == NULL)
 		refuse_tls(server, number);
 	else
@@ -564,13 +565,14 @@ void conn_readable(struct uwt_server *server, uint32_t number)
 	    errno == ENOBUFS || errno == ENOMEM))
 		return;
 	if (got < 0) {
-		conn_doom(server, number);
+		conn_doom(server, number, COUNT_ENDED_NETWORK);
 		return;
 	}
 	if (got == 0) {
 		conn_input_ended(server, number);
 		return;
 	}
+	server->counters.of[COUNT_BYTES_IN] += (size_t)got;
 	if ((size_t)got == most)
 		conn->flags |= CONN_HASTY;
 	else if (most == READ_SIZE)

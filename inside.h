@@ -1,9 +1,10 @@
 /*
- * inside.h - what the five files of the server share; nobody else includes it.
+ * inside.h - what the six files of the server share; nobody else includes it.
  *
  *   server.c    the object, its listeners, its turn, its clocks
  *   inbound.c   bytes that come: request heads, frames, whole messages to the tracker
  *   ask.c       what the program is asked and answers: the filter
+ *   show.c      what is shown: numbers, pages made of them, their history
  *   secure.c    TLS between inbound, outbound and the socket
  *   outbound.c  bytes that go: what the tracker emits, what a turn sends; and how connections end
  *
@@ -17,6 +18,8 @@
 #include "address.h"
 #include "buf.h"
 #include "conns.h"
+#include "counters.h"
+#include "history.h"
 #include "listen.h"
 #include "poll.h"
 #include "quota.h"
@@ -31,6 +34,11 @@
 #define FRAMES_FAIR 32          /* more frames or records than are its share of a turn, until it */
 #define HASTY_TIME 1000         /* was silent for so many ms */
 #define OUT_MAX 262144          /* unsent bytes of one connection */
+
+/* A test build lets the server's clock run faster, which makes every timeout shorter. */
+#ifndef CLOCK_SPEED
+#define CLOCK_SPEED 1
+#endif
 
 /* The lists by time; how long a connection may stay in each is in server.c. */
 enum timer {
@@ -50,6 +58,7 @@ enum timer {
  * full. */
 enum young { YOUNG_WAITING, YOUNG_REFUSED, YOUNGS };
 
+#define MONITORS_MAX 8          /* connections of the port for metrics */
 #define ENDS_MAX 64             /* connections that the program ends in one turn, noted one by one */
 
 #define HOLDS 20        /* lists of holders: list n has those of 2^(n-1) to 2^n - 1 buffers */
@@ -94,6 +103,14 @@ struct ask_link {
 	char reason[UWT_REASON_MAX];
 };
 
+/* What is shown from memory; see show.c. */
+enum shown { SHOWN_HOUR, SHOWN_DAY, SHOWN_MONTH, SHOWN_HISTORY, SHOWN_METRICS, SHOWN };
+
+struct shown_text {
+	uint64_t since;                 /* ms: when it was rendered */
+	size_t length;                  /* 0: never */
+};
+
 struct uwt_server {
 	struct uwt_options options;
 	struct site site;
@@ -101,9 +118,11 @@ struct uwt_server {
 	size_t memory_size;             /* bytes reserved, this struct included */
 	struct poll_set *poll;
 	struct listen_set listeners;
+	struct listen_set monitor_listeners;    /* of the port for metrics */
 	int wake[2];                    /* a pipe: what is written there ends a wait */
 	uint64_t started;               /* ms: the clock at the start */
 	uint64_t now;                   /* ms since then, read once per turn */
+	uint64_t turn_from;             /* us: since when a turn works; 0: it does not */
 	uint64_t accept_again;          /* ms: nothing is accepted until then; 0: accepting */
 	uint64_t close_by;              /* ms: once closed, when connections are cut off */
 	bool closed;
@@ -115,6 +134,7 @@ struct uwt_server {
 	uint32_t ends_asked;
 	uint32_t ends[ENDS_MAX];
 	bool starved;                   /* the last connection could not be accepted */
+	struct counters counters;
 
 	struct conns conns;
 	struct conn_list timers[TIMERS + 1];
@@ -122,11 +142,20 @@ struct uwt_server {
 	struct conn_list youngs[YOUNGS];
 	struct conn_list holds[HOLDS + 1];
 	uint32_t refused;               /* connections with CONN_FULL */
+	uint32_t websockets;            /* with CONN_UPGRADED */
+	uint32_t monitors;              /* with CONN_MONITOR */
 	uint32_t dirty, dirty_last;     /* those with output to send this turn, as they came */
 
 	struct buf_pool *pool;
 	struct tracker *tracker;
-	char *page;                     /* where statistics are rendered */
+	char *page;                     /* where what is not kept is rendered */
+	char *shown_memory;
+	struct shown_text shown[SHOWN];
+	int64_t wall, wall_started;     /* s since 1970: when it was last asked for, and first */
+	struct history *history;
+	uint64_t sample_due;            /* ms: when the next sample is taken */
+	uint64_t sampled;               /* ms: the last one */
+	uint64_t sums[HISTORY_SERIES];  /* what had happened by then */
 	uint8_t *input;                 /* where recv writes; older bytes are put before it */
 	unsigned parts;                 /* frames and records of the connection at hand, this turn */
 	struct secure secure;
@@ -158,6 +187,9 @@ uint32_t conn_age(const struct uwt_server *server, uint32_t number);
 void young_join(struct uwt_server *server, uint32_t number);
 void young_leave(struct uwt_server *server, uint32_t number);
 
+/* Are there as many connections as there may be? */
+bool is_full(const struct uwt_server *server);
+
 /* inbound.c */
 
 /* A connection can be read. */
@@ -175,8 +207,24 @@ void conn_input(struct uwt_server *server, uint32_t number, uint8_t *data, size_
 /* All output has been sent: go on with what was read before. */
 void conn_resume(struct uwt_server *server, uint32_t number);
 
+/* There is no room for what a WebSocket sent: it ends. */
+void no_room(struct uwt_server *server, uint32_t number);
+
 /* Take a whole message of a WebSocket. */
 void message_take(struct uwt_server *server, uint32_t number, const uint8_t *text, size_t length);
+
+/* show.c */
+
+/* Bytes of memory for what is kept, touched as it is asked for. */
+size_t show_size(void);
+
+/* Give an answer that is to be shown its body. */
+void show(struct uwt_server *server, const struct http_request *request, struct site_answer *answer);
+
+/* Note what each minute came to: begin; in how many ms is it due; do it if it is. */
+void show_start(struct uwt_server *server);
+int64_t show_due(const struct uwt_server *server);
+void show_run(struct uwt_server *server);
 
 /* ask.c */
 
@@ -236,7 +284,7 @@ void secure_forget(struct uwt_server *server, uint32_t number);
 /* outbound.c */
 
 /* Hand bytes to a socket. Returns how many it took, -1 if the connection is broken. */
-ssize_t socket_send(int fd, const struct iovec *pieces, int count);
+ssize_t socket_send(struct uwt_server *server, int fd, const struct iovec *pieces, int count);
 
 /* Send from a chain until it is empty or the socket takes no more. False if the connection is
  * broken. */
@@ -254,8 +302,12 @@ void conn_input_ended(struct uwt_server *server, uint32_t number);
 /* Tell the program that a peer did wrong; text may hold any bytes. */
 void conn_warn(const struct uwt_server *server, const char *text);
 
-/* End a connection: its output is thrown away, the rest happens at the end of the turn. */
-void conn_doom(struct uwt_server *server, uint32_t number);
+/* Somebody was refused something: count that (COUNT_REFUSED_...) and tell the program. */
+void refused(struct uwt_server *server, enum counter why);
+
+/* End a connection: its output is thrown away, the rest happens at the end of the turn. The first
+ * cause (COUNT_ENDED_...) that is given for an end is what it counts as. */
+void conn_doom(struct uwt_server *server, uint32_t number, enum counter cause);
 
 /* At the end of a turn, for those that were doomed: first, end their memberships, so that the
  * program is told before replies are sent; then, with nothing queued any more, close their
@@ -268,7 +320,7 @@ void conn_pause(struct uwt_server *server, uint32_t number);
 
 /* Send the output and then close; memberships end now. If the peer may still be sending
  * (at_once false), its bytes are thrown away until it closes too, or 5 s have passed. */
-void conn_end(struct uwt_server *server, uint32_t number, bool at_once);
+void conn_end(struct uwt_server *server, uint32_t number, bool at_once, enum counter cause);
 
 /* Queue bytes to be sent at the end of the turn. Returns false, queueing nothing, if memory is
  * short or the connection is ending. */
@@ -285,7 +337,7 @@ void conn_send_answer(struct uwt_server *server, uint32_t number, const struct s
 
 /* Send a close frame and end the connection; says no code for WS_STATUS_NONE. */
 void conn_close_websocket(struct uwt_server *server, uint32_t number, uint16_t status,
-    bool at_once);
+    bool at_once, enum counter cause);
 
 /* Ping a WebSocket that has no unanswered ping. */
 void conn_ping(struct uwt_server *server, uint32_t number);

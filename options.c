@@ -60,7 +60,12 @@ static const struct option table[] = {
 	    "take peers' addresses from X-Forwarded-For or X-Real-IP, if\n"
 	    "they come from these [loopback, private, link-local]" },
 	{ "no-stats", 0, KIND_NO, NULL, 0, 0, AT(server.stats), false,
-	    "serve neither /stats nor /stats.json" },
+	    "serve neither /stats nor what is below it" },
+	{ "torrent-stats", 0, KIND_FLAG, NULL, 0, 0, AT(server.torrent_stats), false,
+	    "serve /stats/torrents.json, which names torrents" },
+	{ "metrics", 0, KIND_TEXT, "WHERE", 0, 0, AT(metrics), false,
+	    "serve /metrics, for Prometheus, at a port of its own: PORT\n"
+	    "of localhost, or ADDR:PORT; or to everybody: public" },
 	{ "index", 0, KIND_TEXT, "FILE|none", 0, 0, AT(index), false,
 	    "page to serve at / instead of the built-in one, or none" },
 	{ "full-scrape", 0, KIND_FLAG, NULL, 0, 0, AT(server.full_scrape), false,
@@ -486,9 +491,51 @@ static bool check_filter(const struct options *options, char *error)
 	return false;
 }
 
+/* Take an address and a port apart: the last colon is between them, unless it is one of IPv6. */
+static bool read_metrics(struct options *options)
+{
+	const char *text = options->metrics, *colon = strrchr(text, ':');
+	size_t length = colon != NULL ? (size_t)(colon - text) : 0;
+	uint64_t port;
+
+	if (length >= METRICS_HOST_MAX || !parse_number(colon != NULL ? colon + 1 : text, false,
+	    &port) || port > UINT16_MAX)
+		return false;
+	memcpy(options->metrics_host, text, length);
+	options->metrics_host[length] = '\0';
+	options->metrics_port = (uint16_t)port;
+	options->metrics_listen = true;
+	/* Without brackets it could be all address. */
+	return colon == NULL || (length > 0 && uwt_host_valid(options->metrics_host) &&
+	    strncmp(text, "unix:", 5) != 0 &&
+	    (text[0] == '[' || memchr(text, ':', length) == NULL));
+}
+
+static bool check_metrics(struct options *options, char *error)
+{
+	if (options->metrics == NULL)
+		return true;
+	options->server.metrics = strcmp(options->metrics, "public") == 0;
+	if (options->server.metrics || read_metrics(options))
+		return true;
+	snprintf(error, OPTIONS_ERROR_MAX, "--metrics %.100s: must be a port from 0 to 65535, with an "
+	    "address before it (127.0.0.1:9100, [::1]:9100) if need be, or public",
+	    options->metrics);
+	return false;
+}
+
+static bool check_torrents(const struct options *options, char *error)
+{
+	if (!options->server.torrent_stats || options->server.stats)
+		return true;
+	snprintf(error, OPTIONS_ERROR_MAX, "--torrent-stats: --no-stats leaves them out");
+	return false;
+}
+
 static bool check_all(struct options *options, char *error)
 {
-	return check_tls(options, error) && check_filter(options, error);
+	return check_tls(options, error) && check_filter(options, error) &&
+	    check_metrics(options, error) && check_torrents(options, error);
 }
 
 bool options_read(struct options *options, int argc, char **argv,

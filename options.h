@@ -14,6 +14,7 @@
 
 #define OPTIONS_LIST_MAX 16
 #define OPTIONS_ERROR_MAX 512
+#define METRICS_HOST_MAX 64
 
 /* The values of an option that may be repeated. */
 struct option_list {
@@ -33,6 +34,10 @@ struct options {
 	const char *allow_list, *deny_list;     /* files of info_hashes; NULL: none */
 	const char *filter, *hook;  /* commands; NULL: none */
 	const char *filter_fail;    /* "open", "closed" or NULL, which is the same */
+	const char *metrics;        /* what --metrics says; NULL: nothing */
+	bool metrics_listen;        /* it names a port of its own, and this is it: */
+	char metrics_host[METRICS_HOST_MAX];    /* "": localhost */
+	uint16_t metrics_port;
 	const char *user;           /* to become after the start; NULL: none */
 	bool sandbox;               /* give up what serving does not take */
 	bool version, help;         /* print that and end */

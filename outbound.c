@@ -35,6 +35,11 @@ void conn_warn(const struct uwt_server *server, const char *text)
 	callbacks->warning(callbacks->context, text_end(&escaped));
 }
 
+void refused(struct uwt_server *server, enum counter why)
+{
+	server->counters.of[why]++;
+}
+
 /* -- ends ----------------------------------------------------------------------------- */
 
 static size_t bytes_held(const struct uwt_server *server, uint32_t number)
@@ -73,12 +78,20 @@ void conn_hold(struct uwt_server *server, uint32_t number)
 		conns_append(&server->conns, &server->holds[hold], CHAIN_HOLD, number);
 }
 
-void conn_doom(struct uwt_server *server, uint32_t number)
+/* The first who ends a connection is whose doing it is. */
+static void conn_blame(struct conn *conn, enum counter cause)
+{
+	if (conn->ended == 0)
+		conn->ended = (uint8_t)cause;
+}
+
+void conn_doom(struct uwt_server *server, uint32_t number, enum counter cause)
 {
 	struct conn *conn = &server->conns.at[number];
 
 	if (conn->state == CONN_DOOMED)
 		return;
+	conn_blame(conn, cause);
 	conn->state = CONN_DOOMED;
 	conn_time(server, number, TIMER_DOOMED);
 	buf_clear(server->pool, &conn->raw);
@@ -96,12 +109,15 @@ static void conn_free(struct uwt_server *server, uint32_t number)
 	struct conn *conn = &server->conns.at[number];
 
 	tracker_end(server->tracker, number);
+	server->counters.of[conn->ended]++;
+	server->websockets -= (conn->flags & CONN_UPGRADED) != 0;
 	if (conn->flags & CONN_OPENED && callbacks->closed != NULL)
 		callbacks->closed(callbacks->context, conn_id(server, number));
 	conns_remove(&server->conns, &server->timers[conn->timer], CHAIN_TIME, number);
 	young_leave(server, number);
 	if (conn->flags & CONN_FULL)
 		server->refused--;
+	server->monitors -= (conn->flags & CONN_MONITOR) != 0;
 	if (conn->flags & CONN_COUNTED)
 		quota_leave(server->quota, &conn->address);
 	poll_remove(server->poll, conn->fd);
@@ -133,7 +149,7 @@ static void conn_sent_last(struct uwt_server *server, uint32_t number)
 	/* Closing while the peer still sends would reset the connection, and with it what was sent
 	 * last. */
 	if (conn->flags & CONN_AT_ONCE || shutdown(conn->fd, SHUT_WR) != 0)
-		conn_doom(server, number);
+		conn_doom(server, number, COUNT_ENDED_PEER);
 	else
 		conn->state = CONN_LINGER;
 }
@@ -164,12 +180,13 @@ void conn_pause(struct uwt_server *server, uint32_t number)
 		conn_interest(server, number);
 }
 
-void conn_end(struct uwt_server *server, uint32_t number, bool at_once)
+void conn_end(struct uwt_server *server, uint32_t number, bool at_once, enum counter cause)
 {
 	struct conn *conn = &server->conns.at[number];
 
 	if (conn->state == CONN_DOOMED || conn->state == CONN_CLOSING || conn->state == CONN_LINGER)
 		return;
+	conn_blame(conn, cause);
 	conn->state = CONN_CLOSING;
 	if (at_once)
 		conn->flags |= CONN_AT_ONCE;
@@ -200,10 +217,10 @@ void conn_interest(struct uwt_server *server, uint32_t number)
 	    (conn->flags & CONN_STALLED ? POLL_WRITE : 0);
 
 	if (!poll_change(server->poll, conn->fd, tag, interest))
-		conn_doom(server, number);
+		conn_doom(server, number, COUNT_ENDED_NETWORK);
 }
 
-ssize_t socket_send(int fd, const struct iovec *pieces, int count)
+ssize_t socket_send(struct uwt_server *server, int fd, const struct iovec *pieces, int count)
 {
 	struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)pieces };
 	ssize_t sent;
@@ -219,6 +236,8 @@ ssize_t socket_send(int fd, const struct iovec *pieces, int count)
 	if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ||
 	    errno == ENOMEM))
 		return 0;
+	if (sent > 0)
+		server->counters.of[COUNT_BYTES_OUT] += (size_t)sent;
 	return sent;
 }
 
@@ -229,7 +248,7 @@ bool chain_send(struct uwt_server *server, int fd, struct buf_chain *chain)
 	while (chain->length > 0) {
 		int count = buf_pieces(server->pool, chain, pieces, PIECES_MAX);
 		size_t offered = 0;
-		ssize_t sent = socket_send(fd, pieces, count);
+		ssize_t sent = socket_send(server, fd, pieces, count);
 
 		if (sent < 0)
 			return false;
@@ -268,7 +287,7 @@ static void conn_flush(struct uwt_server *server, uint32_t number)
 	whole = conn->flags & CONN_TLS ? secure_flush(server, number) :
 	    chain_send(server, conn->fd, &conn->out);
 	if (!whole) {
-		conn_doom(server, number);
+		conn_doom(server, number, COUNT_ENDED_NETWORK);
 		return;
 	}
 	conn_hold(server, number);
@@ -327,7 +346,7 @@ static bool shed_largest(struct uwt_server *server, uint8_t least)
 
 	for (hold = HOLDS; hold > 0 && hold >= least; hold--) {
 		if (server->holds[hold].first != 0) {
-			conn_doom(server, server->holds[hold].first);
+			conn_doom(server, server->holds[hold].first, COUNT_ENDED_BUFFERS);
 			return true;
 		}
 	}
@@ -378,7 +397,7 @@ static void conn_queued(struct uwt_server *server, uint32_t number)
 		tell_turn(server);
 		conn_flush(server, number);
 		if (conn_unsent(server, number) > OUT_MAX)
-			conn_doom(server, number);
+			conn_doom(server, number, COUNT_ENDED_SLOW);
 	} else if (conn->flags & CONN_STALLED) {
 		conn_hold(server, number);
 	} else {
@@ -399,7 +418,7 @@ static ssize_t pieces_send(struct uwt_server *server, uint32_t number,
 		return secure_send(server, number, pieces, count);
 	for (i = 0; i < count; i++)
 		vector[i] = (struct iovec){ (char *)(uintptr_t)pieces[i].text, pieces[i].len };
-	return socket_send(server->conns.at[number].fd, vector, (int)count);
+	return socket_send(server, server->conns.at[number].fd, vector, (int)count);
 }
 
 /* Queue pieces but for their first `skip` bytes. */
@@ -435,13 +454,16 @@ bool conn_send(struct uwt_server *server, uint32_t number, const struct msg_slic
 	if (pieces_queue(server, number, pieces, count, 0))
 		return true;
 	/* There is no room for it in the pool. Perhaps the socket has some. */
-	if (!takes_output(conn) || conn_unsent(server, number) > 0)
+	if (!takes_output(conn))
 		return false;
-	sent = pieces_send(server, number, pieces, count);
-	if (sent == 0)
+	sent = conn_unsent(server, number) > 0 ? 0 :
+	    pieces_send(server, number, pieces, count);
+	if (sent == 0) {
+		refused(server, COUNT_REFUSED_BUFFERS);
 		return false;
+	}
 	if (sent < 0 || !pieces_queue(server, number, pieces, count, (size_t)sent))
-		conn_doom(server, number);
+		conn_doom(server, number, sent < 0 ? COUNT_ENDED_NETWORK : COUNT_ENDED_BUFFERS);
 	return true;
 }
 
@@ -460,13 +482,14 @@ void conn_send_frame(struct uwt_server *server, uint32_t number, enum ws_opcode 
 	conn_send(server, number, pieces, count + 1);
 }
 
-void conn_close_websocket(struct uwt_server *server, uint32_t number, uint16_t status, bool at_once)
+void conn_close_websocket(struct uwt_server *server, uint32_t number, uint16_t status, bool at_once,
+    enum counter cause)
 {
 	char code[2] = { (char)(status >> 8), (char)(status & 255) };
 	struct msg_slice payload = { code, status == WS_STATUS_NONE ? 0 : sizeof code };
 
 	conn_send_frame(server, number, WS_CLOSE, &payload, 1);
-	conn_end(server, number, at_once);
+	conn_end(server, number, at_once, cause);
 }
 
 void conn_ping(struct uwt_server *server, uint32_t number)
@@ -475,14 +498,37 @@ void conn_ping(struct uwt_server *server, uint32_t number)
 
 	if (conn->state != CONN_WEBSOCKET || conn->timer != TIMER_ALIVE)
 		return;
+	server->counters.of[COUNT_OUT_PINGS]++;
 	conn_time(server, number, TIMER_PINGED);
 	conn_send_frame(server, number, WS_PING, NULL, 0);
+}
+
+/* Whose doing is it that an answer is the last? */
+static enum counter answer_cause(int status)
+{
+	switch (status) {
+	case 408: return COUNT_ENDED_SILENT;
+	case 400: case 413: case 431: case 505: return COUNT_ENDED_PROTOCOL;
+	case 429: case 503: return COUNT_ENDED_REFUSED;
+	default: return COUNT_ENDED_ANSWERED;
+	}
+}
+
+static enum counter status_counter(int status)
+{
+	static const uint16_t statuses[] = { 101, 200, 308, 400, 403, 404, 405, 408, 413, 426,
+		429, 431, 503, 505 };
+	int i;
+
+	for (i = 0; COUNT_HTTP_101 + i < COUNT_HTTP_OTHER && statuses[i] != status; i++)
+		continue;
+	return (enum counter)(COUNT_HTTP_101 + i);
 }
 
 void conn_send_answer(struct uwt_server *server, uint32_t number, const struct site_answer *answer,
     uint8_t minor, bool with_body)
 {
-	char head[HTTP_RESPONSE_HEAD_MAX + SITE_HEADERS_MAX];
+	char head[HTTP_RESPONSE_HEAD_MAX];
 	const struct http_response response = { .status = answer->status, .type = answer->type,
 		.length = answer->length, .keep_alive = answer->keep_alive, .minor = minor,
 		.headers = answer->headers };
@@ -490,12 +536,13 @@ void conn_send_answer(struct uwt_server *server, uint32_t number, const struct s
 		{ answer->body, with_body ? answer->length : 0 } };
 	ssize_t sent = 0;
 
+	server->counters.of[status_counter(answer->status)]++;
 	/* What is not sent by now goes first. */
 	if (conn_unsent(server, number) == 0)
 		sent = pieces_send(server, number, pieces, pieces[1].len > 0 ? 2 : 1);
 	if (sent < 0 || ((size_t)sent < pieces[0].len + pieces[1].len &&
 	    !pieces_queue(server, number, pieces, 2, (size_t)sent)))
-		conn_doom(server, number);
+		conn_doom(server, number, sent < 0 ? COUNT_ENDED_NETWORK : COUNT_ENDED_BUFFERS);
 	if (!answer->keep_alive)
-		conn_end(server, number, false);
+		conn_end(server, number, false, answer_cause(answer->status));
 }

@@ -3,7 +3,8 @@
 
 #include <string.h>
 #include <sys/uio.h>
-#include <time.h>
+
+#include "clock.h"
 
 #define HANDSHAKE_BUDGET 5000       /* us of a turn that handshakes may take */
 #define HANDSHAKE_GRACE 1000        /* ms that the oldest has before a newcomer takes its place */
@@ -47,7 +48,7 @@ static bool collected_send(struct uwt_server *server, uint32_t number)
 	if (secure->overflow)
 		return false;
 	if (secure->length > 0 && link->out.length == 0)
-		sent = socket_send(server->conns.at[number].fd, &piece, 1);
+		sent = socket_send(server, server->conns.at[number].fd, &piece, 1);
 	return sent >= 0 && buf_append(server->pool, &link->out, secure->cipher + sent,
 	    secure->length - (size_t)sent, BUF_OUTPUT);
 }
@@ -131,14 +132,6 @@ void secure_forget(struct uwt_server *server, uint32_t number)
 
 /* -- what comes ------------------------------------------------------------------------ */
 
-static uint64_t clock_us(void)
-{
-	struct timespec time = { 0 };
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
-}
-
 /* Let TLS take a record; when there is no room for a further handshake, the oldest one ends. */
 static enum tls_result record_take(struct uwt_server *server, uint32_t number,
     const uint8_t *record, size_t size, size_t *plain)
@@ -150,7 +143,7 @@ static enum tls_result record_take(struct uwt_server *server, uint32_t number,
 	    &sink);
 
 	if (result == TLS_FULL && oldest != 0 && oldest != number) {
-		conn_doom(server, oldest);
+		conn_doom(server, oldest, COUNT_ENDED_PLACE);
 		result = tls_input(secure->tls, number, record, size, secure->plain, plain, &sink);
 	}
 	return result;
@@ -164,12 +157,13 @@ static void record_done(struct uwt_server *server, uint32_t number, enum tls_res
 	if (conn->state == CONN_DOOMED)
 		return;
 	if (result == TLS_FULL) {
-		conn_doom(server, number);
+		conn_doom(server, number, COUNT_ENDED_REFUSED);
 	} else if (result == TLS_CLOSED || result == TLS_FAILED) {
 		/* Nothing more can be encrypted: only TLS's own last word is left to send. */
 		conn->flags &= (uint16_t)~CONN_SECURED;
 		buf_clear(server->pool, &conn->out);
-		conn_end(server, number, result == TLS_CLOSED);
+		conn_end(server, number, result == TLS_CLOSED, result == TLS_CLOSED ?
+		    COUNT_ENDED_PEER : COUNT_ENDED_PROTOCOL);
 	}
 }
 
@@ -193,14 +187,14 @@ static void record_input(struct uwt_server *server, uint32_t number, const uint8
 	enum tls_result result;
 
 	if (record_is_idle_talk(server, number, record)) {
-		conn_doom(server, number);
+		conn_doom(server, number, COUNT_ENDED_PROTOCOL);
 		return;
 	}
 	result = record_take(server, number, record, size, &plain);
 	if (handshake)
 		server->secure.spent += (uint32_t)(clock_us() - started);
 	if (!collected_send(server, number)) {
-		conn_doom(server, number);
+		conn_doom(server, number, COUNT_ENDED_NETWORK);
 		return;
 	}
 	if (server->secure.links[number].out.length > 0 && !(conn->flags & CONN_STALLED))
@@ -224,7 +218,7 @@ static void records_keep(struct uwt_server *server, uint32_t number, const uint8
 
 	link->need = (uint32_t)need;
 	if (!conn_keep(server, number, &link->in, data, length))
-		conn_doom(server, number);
+		conn_doom(server, number, COUNT_ENDED_BUFFERS);
 }
 
 /* For how long is there no room for a further handshake, in ms? */
@@ -259,7 +253,7 @@ static void records_input(struct uwt_server *server, uint32_t number, const uint
 		int size = tls_record_size(data, length);
 
 		if (size < 0) {
-			conn_doom(server, number);
+			conn_doom(server, number, COUNT_ENDED_PROTOCOL);
 		} else if (size == 0 || (size_t)size > length) {
 			records_keep(server, number, data, length, size == 0 ? RECORD_HEAD :
 			    (size_t)size);
@@ -293,7 +287,7 @@ void secure_input(struct uwt_server *server, uint32_t number, uint8_t *data, siz
 		return;
 	if (before + length < link->need || conn->timer == TIMER_QUEUED) {
 		if (before + length > READ_SIZE)
-			conn_doom(server, number);
+			conn_doom(server, number, COUNT_ENDED_PROTOCOL);
 		else
 			records_keep(server, number, data, length, link->need);
 		return;
@@ -314,7 +308,7 @@ static void kept_input(struct uwt_server *server, uint32_t number, bool has_wait
 	uint8_t *data = server->input + READ_SIZE - length;
 
 	if (length > READ_SIZE + TLS_RECORD_MAX) {
-		conn_doom(server, number);
+		conn_doom(server, number, COUNT_ENDED_PROTOCOL);
 		return;
 	}
 	buf_copy(server->pool, &link->in, data);

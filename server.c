@@ -12,15 +12,11 @@
 #include "pages.h"
 #include "trial.h"
 
-/* A test build lets the server's clock run faster, which makes every timeout shorter. */
-#ifndef CLOCK_SPEED
-#define CLOCK_SPEED 1
-#endif
-
 #define EVENTS_MAX 256          /* handled in one turn */
 #define ACCEPTS_MAX 8           /* of one listener in one turn */
-#define SPARE_CONNS 16          /* beyond the limit: to tell newcomers that it is full */
-#define SPARE_DESCRIPTORS (SPARE_CONNS + LISTEN_MAX + 16)
+#define REFUSED_MAX 16          /* newcomers at a time that are told that it is full */
+#define SPARE_CONNS (REFUSED_MAX + MONITORS_MAX)    /* beyond the limit */
+#define SPARE_DESCRIPTORS (SPARE_CONNS + LISTEN_MAX + 2 + 16)
 #define ACCEPT_PAUSE 100        /* ms without accepting when the system has no descriptor left */
 #define TLS_SESSIONS_MAX 65536  /* that are remembered by default */
 #define ENTRIES_MIN 16          /* of a table, however little memory there is */
@@ -41,6 +37,7 @@ static const uint32_t timer_limit[TIMERS] = {
  * high half, a listener its place plus 1 in the high half, and the pipe for waking is this. */
 #define TAG_WAKE 0
 #define TAG_LISTENER(place) (((uint64_t)(place) + 1) << 32)
+#define TAG_MONITOR(place) TAG_LISTENER(LISTEN_MAX + (place))
 
 /* -- numbers ---------------------------------------------------------------------------- */
 
@@ -61,10 +58,10 @@ uint32_t conn_find(const struct uwt_server *server, uint64_t id)
 
 /* -- time and lists --------------------------------------------------------------------- */
 
-/* ms, 0 if there is no clock. */
-static uint64_t server_clock(void)
+/* ms of what clock_us says. */
+static uint64_t server_time(uint64_t us)
 {
-	return clock_ms() * CLOCK_SPEED;
+	return us * CLOCK_SPEED / 1000;
 }
 
 uint32_t conn_age(const struct uwt_server *server, uint32_t number)
@@ -91,7 +88,7 @@ void young_join(struct uwt_server *server, uint32_t number)
 {
 	struct conn *conn = &server->conns.at[number];
 
-	if (conn->flags & CONN_YOUNG)
+	if (conn->flags & (CONN_YOUNG | CONN_MONITOR))
 		return;
 	conn->flags |= CONN_YOUNG;
 	conns_append(&server->conns, young_list(server, conn), CHAIN_YOUNG, number);
@@ -120,7 +117,7 @@ static struct swarm_limits swarm_limits(const struct uwt_options *options)
 {
 	return (struct swarm_limits){ .links = options->max_connections + SPARE_CONNS,
 		.torrents = options->max_torrents, .members = options->max_peers,
-		.per_link = options->max_swarms };
+		.per_link = options->max_swarms, .ranked = options->torrent_stats };
 }
 
 static struct tracker_options tracker_options(const struct uwt_options *options)
@@ -152,7 +149,7 @@ static size_t input_room(const struct uwt_options *options)
 
 /* The parts of a server's memory, in their order. */
 enum part {
-	PART_SERVER, PART_CONNS, PART_PAGE, PART_INPUT, PART_LINKS, PART_PLAIN, PART_CIPHER,
+	PART_SERVER, PART_CONNS, PART_PAGE, PART_SHOWN, PART_HISTORY, PART_INPUT, PART_LINKS, PART_PLAIN, PART_CIPHER,
 	    PART_TLS,
 	PART_QUOTA, PART_ASKS, PART_TRACKER, PART_POOL, PARTS
 };
@@ -167,6 +164,8 @@ static void memory_plan(const struct uwt_options *options, uint64_t ends[PARTS])
 		[PART_SERVER] = sizeof(struct uwt_server),
 		[PART_CONNS] = conns_size((uint32_t)connections),
 		[PART_PAGE] = STATS_TEXT_MAX,
+		[PART_SHOWN] = show_size(),
+		[PART_HISTORY] = history_size(),
 		[PART_INPUT] = pages_round(input_room(options)) + READ_SIZE,
 		[PART_LINKS] = options->tls ? (connections + 1) * sizeof(struct secure_link) : 0,
 		[PART_PLAIN] = options->tls ? pages_round(input_room(options)) + READ_SIZE : 0,
@@ -326,6 +325,11 @@ static void sink_warning(void *context, const char *text)
 	conn_warn(context, text);
 }
 
+static void sink_refused(void *context, enum counter why)
+{
+	refused(context, why);
+}
+
 /* -- making and freeing --------------------------------------------------------------------- */
 
 static bool open_wake(int wake[2])
@@ -361,7 +365,8 @@ static bool lay_out(struct uwt_server *server, uint8_t *memory, const uint64_t e
 	struct tracker_options tracker = tracker_options(options);
 
 	tracker.sink = (struct tracker_sink){ server, sink_send, sink_ping, sink_unanswered,
-		sink_event, sink_warning, tracker.sink.admit };
+		sink_event, sink_warning, tracker.sink.admit, sink_refused };
+	tracker.counters = &server->counters;
 	if (getentropy(&tracker.secret, sizeof tracker.secret) != 0)
 		return false;
 	conns_init(&server->conns, memory + ends[PART_CONNS - 1],
@@ -373,6 +378,8 @@ static bool lay_out(struct uwt_server *server, uint8_t *memory, const uint64_t e
 	if (options->callbacks.filter != NULL)
 		server->asks = (struct ask_link *)(void *)(memory + ends[PART_ASKS - 1]);
 	server->page = (char *)memory + ends[PART_PAGE - 1];
+	server->shown_memory = (char *)memory + ends[PART_SHOWN - 1];
+	server->history = history_init(memory + ends[PART_HISTORY - 1]);
 	server->input = memory + ends[PART_INPUT - 1] + pages_round(input_room(options));
 	server->tracker = tracker_init(memory + ends[PART_TRACKER - 1], &tracker);
 	if (options->tls)
@@ -447,10 +454,10 @@ struct uwt_server *uwt_server_new(const struct uwt_options *options,
 	}
 	server->options = *options;
 	server->memory_size = (size_t)ends[PART_POOL];
-	server->site = (struct site){ options->stats, options->landing, options->page,
-		options->page_size };
+	server->site = (struct site){ options->stats, options->torrent_stats, options->metrics,
+		options->landing, options->page, options->page_size };
 	server->wake[0] = server->wake[1] = -1;
-	server->started = server_clock();
+	server->started = server_time(clock_us());
 	address_ranges_private(&server->trusted);
 	if (options->trusted != NULL && !address_ranges_parse(options->trusted, &server->trusted)) {
 		snprintf(error, UWT_ERROR_MAX, "not a list of addresses: %s", options->trusted);
@@ -463,6 +470,7 @@ struct uwt_server *uwt_server_new(const struct uwt_options *options,
 		uwt_server_free(server);
 		return NULL;
 	}
+	show_start(server);
 	return server;
 }
 
@@ -476,13 +484,21 @@ static void each_conn(struct uwt_server *server, void (*act)(struct uwt_server *
 	}
 }
 
+static void conn_cut(struct uwt_server *server, uint32_t number)
+{
+	conn_doom(server, number, COUNT_ENDED_CLOSE);
+}
+
 static void stop_listening(struct uwt_server *server)
 {
 	size_t i;
 
 	for (i = 0; i < server->listeners.count; i++)
 		poll_remove(server->poll, server->listeners.sockets[i].fd);
+	for (i = 0; i < server->monitor_listeners.count; i++)
+		poll_remove(server->poll, server->monitor_listeners.sockets[i].fd);
 	listen_close(&server->listeners);
+	listen_close(&server->monitor_listeners);
 }
 
 void uwt_server_free(struct uwt_server *server)
@@ -492,7 +508,7 @@ void uwt_server_free(struct uwt_server *server)
 	if (server == NULL)
 		return;
 	server->turning = true;
-	each_conn(server, conn_doom);
+	each_conn(server, conn_cut);
 	conns_reap(server);
 	stop_listening(server);
 	for (i = 0; i < 2; i++) {
@@ -552,26 +568,21 @@ static bool listen_interest(struct uwt_server *server, unsigned interest)
 	for (i = 0; i < server->listeners.count; i++)
 		all &= poll_change(server->poll, server->listeners.sockets[i].fd, TAG_LISTENER(i),
 		    interest);
+	for (i = 0; i < server->monitor_listeners.count; i++)
+		all &= poll_change(server->poll, server->monitor_listeners.sockets[i].fd,
+		    TAG_MONITOR(i), interest);
 	return all;
 }
 
-bool uwt_server_listen(struct uwt_server *server, const char *const *addresses, size_t count,
-    uint16_t port, uint16_t *bound, const char **single, char error[UWT_ERROR_MAX])
+/* Wait for connections at the sockets of a set, of which the first has this tag. */
+static bool watch_listeners(struct uwt_server *server, struct listen_set *set, uint64_t tag,
+    char error[UWT_ERROR_MAX])
 {
-	struct listen_set *set = &server->listeners;
-	const char *only = NULL;
-	uint16_t got;
 	size_t i;
 
-	if (set->count > 0) {
-		snprintf(error, UWT_ERROR_MAX, "this server listens already");
-		return false;
-	}
-	if (!listen_open(set, addresses, count, port, bound != NULL ? bound : &got,
-	    single != NULL ? single : &only, error, UWT_ERROR_MAX))
-		return false;
 	for (i = 0; i < set->count; i++) {
-		if (!poll_add(server->poll, set->sockets[i].fd, TAG_LISTENER(i), POLL_READ)) {
+		if (!poll_add(server->poll, set->sockets[i].fd, tag + TAG_LISTENER(i) -
+		    TAG_LISTENER(0), POLL_READ)) {
 			snprintf(error, UWT_ERROR_MAX, "cannot watch a socket: %s",
 			    strerror(errno));
 			while (i > 0)
@@ -583,27 +594,67 @@ bool uwt_server_listen(struct uwt_server *server, const char *const *addresses, 
 	return true;
 }
 
+bool uwt_server_listen(struct uwt_server *server, const char *const *addresses, size_t count,
+    uint16_t port, uint16_t *bound, const char **single, char error[UWT_ERROR_MAX])
+{
+	struct listen_set *set = &server->listeners;
+	const char *only = NULL;
+	uint16_t got;
+
+	if (set->count > 0) {
+		snprintf(error, UWT_ERROR_MAX, "this server listens already");
+		return false;
+	}
+	return listen_open(set, addresses, count, port, bound != NULL ? bound : &got,
+	    single != NULL ? single : &only, error, UWT_ERROR_MAX) &&
+	    watch_listeners(server, set, TAG_LISTENER(0), error);
+}
+
+bool uwt_server_listen_metrics(struct uwt_server *server, const char *address, uint16_t port,
+    uint16_t *bound, char error[UWT_ERROR_MAX])
+{
+	struct listen_set *set = &server->monitor_listeners;
+	const char *only = NULL;
+	uint16_t got;
+
+	if (address == NULL)
+		address = "localhost";
+	if (set->count > 0 || strncmp(address, "unix:", 5) == 0) {
+		snprintf(error, UWT_ERROR_MAX, set->count > 0 ?
+		    "this server has a port for metrics already" :
+		    "the port for metrics cannot be a Unix-domain socket");
+		return false;
+	}
+	return listen_open(set, &address, 1, port, bound != NULL ? bound : &got, &only, error,
+	    UWT_ERROR_MAX) && watch_listeners(server, set, TAG_MONITOR(0), error);
+}
+
 /* End the connection that came first of those in a young list. Numbers are free again only when
  * nothing is queued any more, so that comes first. */
 static void evict(struct uwt_server *server, enum young young)
 {
 	conns_flush(server);
-	conn_doom(server, server->youngs[young].first);
+	conn_doom(server, server->youngs[young].first, young == YOUNG_REFUSED ?
+	    COUNT_ENDED_REFUSED : COUNT_ENDED_PLACE);
 	conns_reap(server);
+}
+
+bool is_full(const struct uwt_server *server)
+{
+	return server->conns.live - server->refused - server->monitors >=
+	    server->options.max_connections;
 }
 
 /* Make room for a newcomer: at the limit, the oldest that never announced goes. Returns whether the
  * newcomer is only to be told that all is full. */
 static bool admit(struct uwt_server *server)
 {
-	uint32_t most = server->options.max_connections;
-
-	if (server->conns.live - server->refused >= most) {
+	if (is_full(server)) {
 		/* Some of those may have ended in this very turn. */
 		conns_flush(server);
 		conns_reap(server);
 	}
-	if (server->conns.live - server->refused < most)
+	if (!is_full(server))
 		return false;
 	if (server->youngs[YOUNG_WAITING].first != 0) {
 		evict(server, YOUNG_WAITING);
@@ -626,15 +677,20 @@ static unsigned admission(struct uwt_server *server, const struct address *addre
 		flags = CONN_FULL | (peer ? CONN_COUNTED : 0);
 	else if (peer)
 		flags = CONN_COUNTED;
-	if (flags & CONN_FULL && server->refused == SPARE_CONNS)
-		evict(server, YOUNG_REFUSED);
+	if (flags & CONN_FULL) {
+		refused(server, flags & CONN_CROWDED ? COUNT_REFUSED_ADDRESS :
+		    COUNT_REFUSED_CONNECTIONS);
+		if (server->refused == REFUSED_MAX)
+			evict(server, YOUNG_REFUSED);
+	}
 	return flags;
 }
 
-static void conn_open(struct uwt_server *server, int fd, const struct sockaddr *socket_address)
+static void conn_open(struct uwt_server *server, int fd, const struct sockaddr *socket_address,
+    bool monitor)
 {
 	struct address address = address_of_socket(socket_address);
-	unsigned flags = admission(server, &address);
+	unsigned flags = monitor ? CONN_MONITOR : admission(server, &address);
 	uint32_t number = conns_take(&server->conns);
 	struct conn *conn = &server->conns.at[number];
 
@@ -651,7 +707,9 @@ static void conn_open(struct uwt_server *server, int fd, const struct sockaddr *
 	conn->state = CONN_HEAD;
 	conn->address = address;
 	conn->flags = (uint16_t)flags;
+	server->counters.of[COUNT_ACCEPTED]++;
 	server->refused += (flags & CONN_FULL) != 0;
+	server->monitors += monitor;
 	conn->timer = TIMER_HEAD;
 	conn->since = (uint32_t)server->now;
 	conns_append(&server->conns, &server->timers[TIMER_HEAD], CHAIN_TIME, number);
@@ -670,6 +728,7 @@ static void accept_pause(struct uwt_server *server)
 		    strerror(errno));
 		callbacks->error(callbacks->context, text);
 	}
+	refused(server, COUNT_REFUSED_DESCRIPTORS);
 	server->starved = true;
 	if (server->youngs[YOUNG_WAITING].first != 0)
 		evict(server, YOUNG_WAITING);
@@ -677,7 +736,7 @@ static void accept_pause(struct uwt_server *server)
 	listen_interest(server, 0);
 }
 
-static void accept_some(struct uwt_server *server, int listener)
+static void accept_some(struct uwt_server *server, int listener, bool monitor)
 {
 	struct sockaddr_storage address;
 	socklen_t length;
@@ -687,9 +746,11 @@ static void accept_some(struct uwt_server *server, int listener)
 		length = sizeof address;
 		memset(&address, 0, sizeof address);
 		fd = poll_accept(listener, (struct sockaddr *)&address, &length);
-		if (fd >= 0) {
+		if (fd >= 0 && monitor && server->monitors == MONITORS_MAX) {
+			close(fd);
+		} else if (fd >= 0) {
 			server->starved = false;
-			conn_open(server, fd, (const struct sockaddr *)&address);
+			conn_open(server, fd, (const struct sockaddr *)&address, monitor);
 		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
 		    errno == ENOMEM) {
 			accept_pause(server);
@@ -724,15 +785,18 @@ static void conn_overdue(struct uwt_server *server, uint32_t number)
 		site_refuse(408, &answer);
 		conn_send_answer(server, number, &answer, 1, true);
 	} else {
-		conn_doom(server, number);
+		conn_doom(server, number, COUNT_ENDED_SILENT);
 	}
 }
 
 /* The ms until something has waited long enough, -1 if nothing waits. */
 static int64_t timers_due(const struct uwt_server *server)
 {
-	int64_t next = tracker_due(server->tracker, server->now);
+	int64_t next = tracker_due(server->tracker, server->now), sample = show_due(server);
 	int timer;
+
+	if (next < 0 || sample < next)
+		next = sample;
 
 	for (timer = 0; timer < TIMERS; timer++) {
 		uint32_t number = server->timers[timer].first, age;
@@ -754,6 +818,7 @@ static void run_timers(struct uwt_server *server)
 	int timer;
 
 	tracker_expire(server->tracker, server->now);
+	show_run(server);
 	for (timer = 0; timer < TIMERS; timer++) {
 		uint32_t number;
 
@@ -773,7 +838,7 @@ static void conn_event(struct uwt_server *server, uint32_t number, uint32_t gene
 		return;
 	/* Of a connection that is not to be read only a fault is reported. */
 	if (ready & POLL_READ && conn->flags & CONN_PAUSED) {
-		conn_doom(server, number);
+		conn_doom(server, number, COUNT_ENDED_NETWORK);
 		return;
 	}
 	if (ready & POLL_WRITE)
@@ -798,6 +863,20 @@ static void expect(const struct uwt_server *server, const struct poll_event *eve
 	}
 }
 
+/* Something waits at a listener: that of this place in one of the two sets. */
+static void listener_event(struct uwt_server *server, uint32_t place)
+{
+	const struct listen_set *set = &server->listeners;
+	bool monitor = place >= LISTEN_MAX;
+
+	if (monitor) {
+		set = &server->monitor_listeners;
+		place -= LISTEN_MAX;
+	}
+	if (place < set->count)
+		accept_some(server, set->sockets[place].fd, monitor);
+}
+
 /* Connections first, then listeners: so that who leaves makes room for who comes. */
 static void dispatch(struct uwt_server *server, const struct poll_event *events, int count)
 {
@@ -818,8 +897,8 @@ static void dispatch(struct uwt_server *server, const struct poll_event *events,
 	}
 	for (i = 0; i < count && server->accept_again == 0; i++) {
 		high = (uint32_t)(events[i].tag >> 32);
-		if ((uint32_t)events[i].tag == 0 && high != 0 && high <= server->listeners.count)
-			accept_some(server, server->listeners.sockets[high - 1].fd);
+		if ((uint32_t)events[i].tag == 0 && high != 0)
+			listener_event(server, high - 1);
 	}
 }
 
@@ -858,11 +937,12 @@ static void conn_dismiss(struct uwt_server *server, uint32_t number)
 	struct conn *conn = &server->conns.at[number];
 
 	if (conn->state == CONN_WEBSOCKET)
-		conn_close_websocket(server, number, WS_STATUS_GOING_AWAY, false);
+		conn_close_websocket(server, number, WS_STATUS_GOING_AWAY, false,
+		    COUNT_ENDED_CLOSE);
 	else if (conn_unsent(server, number) > 0)
-		conn_end(server, number, false);
-	else if (conn->state == CONN_HEAD || conn->state == CONN_IDLE)
-		conn_doom(server, number);
+		conn_end(server, number, false, COUNT_ENDED_CLOSE);
+	else if (conn->state == CONN_IDLE || (conn->state == CONN_HEAD && conn->raw.length == 0))
+		conn_doom(server, number, COUNT_ENDED_CLOSE);
 }
 
 static void close_now(struct uwt_server *server)
@@ -884,18 +964,35 @@ static void conn_turn_out(struct uwt_server *server, uint32_t number)
 		return;
 	conn->flags &= (uint16_t)~CONN_UNWANTED;
 	if (conn->state == CONN_WEBSOCKET)
-		conn_close_websocket(server, number, WS_STATUS_POLICY, false);
+		conn_close_websocket(server, number, WS_STATUS_POLICY, false,
+		    COUNT_ENDED_PROGRAM);
 	else
-		conn_end(server, number, false);
+		conn_end(server, number, false, COUNT_ENDED_PROGRAM);
 }
 
-static void read_clock(struct uwt_server *server)
+/* Note how long a turn has worked, until now (us). */
+static void turn_note(struct uwt_server *server, uint64_t now)
 {
-	uint64_t now = server_clock();
+	static const uint32_t bounds[] = COUNT_TURN_BOUNDS;
+	uint64_t took = now - server->turn_from;
+	int bucket = 0;
 
-	/* A clock that cannot be read stands still. */
-	if (now != 0)
-		server->now = now - server->started;
+	if (server->turn_from == 0 || now < server->turn_from)
+		return;
+	while (bucket < COUNT_TURN_BUCKETS - 1 && took > bounds[bucket])
+		bucket++;
+	server->counters.turns[bucket]++;
+	server->counters.turn_time += took;
+	server->turn_from = 0;
+}
+
+/* Returns it in us, 0 if it cannot be read: then it stands still. */
+static uint64_t read_clock(struct uwt_server *server)
+{
+	uint64_t us = clock_us();
+
+	if (us != 0)
+		server->now = server_time(us) - server->started;
 	if (server->accept_again != 0 && server->now >= server->accept_again) {
 		server->accept_again = 0;
 		if (!listen_interest(server, POLL_READ)) {
@@ -903,6 +1000,7 @@ static void read_clock(struct uwt_server *server)
 			listen_interest(server, 0);
 		}
 	}
+	return us;
 }
 
 /* What the program asked for; callbacks may ask for more meanwhile. */
@@ -929,14 +1027,14 @@ static void wait_and_dispatch(struct uwt_server *server, int timeout)
 	int limit = wait_limit(server, timeout, timers_due(server)), count;
 
 	count = poll_wait(server->poll, events, EVENTS_MAX, limit);
-	read_clock(server);
+	server->turn_from = read_clock(server);
 	dispatch(server, events, count);
 }
 
 bool uwt_server_turn(struct uwt_server *server, int timeout)
 {
 	server->turning = true;
-	read_clock(server);
+	turn_note(server, read_clock(server));
 	/* First the answers: they came before what is due now. */
 	if (server->answered != 0)
 		ask_run(server);
@@ -949,12 +1047,15 @@ bool uwt_server_turn(struct uwt_server *server, int timeout)
 	run_wishes(server);
 	if (server->closed && server->now >= server->close_by) {
 		conns_flush(server);
-		each_conn(server, conn_doom);
+		each_conn(server, conn_cut);
 	}
 	conns_leave(server);
 	conns_flush(server);
 	conns_reap(server);
 	server->turning = false;
+	/* Who waits elsewhere does not work meanwhile; else the next turn's clock will do. */
+	if (timeout >= 0)
+		turn_note(server, clock_us());
 	return !server->closed || server->conns.live > 0;
 }
 
@@ -972,7 +1073,7 @@ size_t uwt_server_watched(const struct uwt_server *server, struct pollfd *fds, s
 int uwt_server_wait(const struct uwt_server *server)
 {
 	int limit = wait_limit(server, -1, timers_due(server));
-	uint64_t since = server_clock() - server->started - server->now;
+	uint64_t since = server_time(clock_us()) - server->started - server->now;
 
 	if (limit <= 0)
 		return limit;

@@ -132,6 +132,9 @@ struct uwt_callbacks {
 	/* A WebSocket has been opened, and has ended. */
 	void (*opened)(void *context, const struct uwt_request *request);
 	void (*closed)(void *context, uint64_t connection);
+	/* /metrics is made: add what the program has of its own, at most `room` bytes of
+	 * Prometheus' text format. Returns how many. */
+	size_t (*metrics)(void *context, char *text, size_t room);
 };
 
 /* The value of a request's header, of several of that name the first; no text if there is none. */
@@ -177,6 +180,8 @@ struct uwt_options {
 	 * request has only connection, address and secure */
 	bool keep_requests;
 	struct uwt_callbacks callbacks;
+	bool metrics;                   /* serve /metrics to everybody */
+	bool torrent_stats;             /* serve /stats/torrents.json, which names torrents */
 };
 
 struct uwt_server;
@@ -247,6 +252,14 @@ bool uwt_server_doubts(const struct uwt_server *server, size_t pair, struct uwt_
  */
 bool uwt_server_listen(struct uwt_server *server, const char *const *addresses, size_t count,
     uint16_t port, uint16_t *bound, const char **single, char error[UWT_ERROR_MAX]);
+
+/*
+ * Listen at a port of its own for those who watch the server: there /metrics is served besides all
+ * else, and no WebSocket opened; up to 8 connections, which do not count for max_connections. An
+ * address as above, but no Unix-domain socket; NULL is localhost. The rest is as above.
+ */
+bool uwt_server_listen_metrics(struct uwt_server *server, const char *address, uint16_t port,
+    uint16_t *bound, char error[UWT_ERROR_MAX]);
 
 /* Wait until there is something to do, at most `timeout` ms (-1: no limit), and do it. Returns
  * false when the server has been closed and every connection has ended. */

@@ -3,15 +3,19 @@
 
 #include <string.h>
 
+#include "dashboard.h"
+#include "metrics.h"
 #include "page.h"
 #include "text.h"
 #include "ws.h"
 
 #define LOCATION_MAX 256        /* bytes of host and target in a redirect */
 #define TEXT_TYPE "text/plain; charset=utf-8"
+#define JSON_TYPE "application/json"
 #define HTML_TYPE "text/html; charset=utf-8"
 #define ANYBODY "Access-Control-Allow-Origin: *\r\n"
 #define BY_ACCEPT "Vary: Accept\r\n"  /* one form of /stats must not be served for another */
+#define NOT_KEPT "Cache-Control: no-store\r\n"
 
 /* RFC 9110, 7.8 and 15.5.22; RFC 6455, 4.4. */
 #define ASK_UPGRADE "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -146,40 +150,61 @@ static void serve_landing(const struct site *site, struct site_answer *answer)
 		    sizeof page_index);
 }
 
-static void serve_stats(const struct http_request *request, const struct stats_numbers *numbers,
-    char *scratch, struct site_answer *answer)
+static void show(struct site_answer *answer, enum site_show what, const char *type,
+    const char *headers)
 {
-	if (request->accepts_html) {
-		serve(answer, HTML_TYPE, "Cache-Control: max-age=30\r\n" ANYBODY BY_ACCEPT, scratch,
-		    stats_page(numbers, scratch));
-		add_headers(answer, stats_page_policy());
-	} else {
-		serve(answer, HTML_TYPE, "Cache-Control: max-age=30\r\n" ANYBODY BY_ACCEPT, scratch,
-		    stats_lines(numbers, scratch));
-	}
+	serve(answer, type, headers, "", 0);
+	answer->show = what;
+}
+
+static void show_page(struct site_answer *answer, enum site_show range)
+{
+	show(answer, range, HTML_TYPE, "Cache-Control: max-age=30\r\n" ANYBODY BY_ACCEPT);
+	add_headers(answer, dashboard_policy());
+}
+
+/* Returns whether there is such a path. */
+static bool serve_stats(const struct site *site, const struct http_request *request,
+    struct site_answer *answer)
+{
+	bool main = slice_is(request->path, "/stats");
+
+	if (slice_is(request->path, "/stats.json") ||
+	    (main && request->accepts_json && !request->accepts_html))
+		show(answer, SITE_JSON, JSON_TYPE, ANYBODY BY_ACCEPT);
+	else if (main && !request->accepts_html)
+		show(answer, SITE_LINES, HTML_TYPE, "Cache-Control: max-age=30\r\n" ANYBODY
+		    BY_ACCEPT);
+	else if (main)
+		show_page(answer, SITE_HOUR);
+	else if (slice_is(request->path, "/stats/day"))
+		show_page(answer, SITE_DAY);
+	else if (slice_is(request->path, "/stats/month"))
+		show_page(answer, SITE_MONTH);
+	else if (slice_is(request->path, "/stats/history.json"))
+		show(answer, SITE_HISTORY, JSON_TYPE, "Cache-Control: max-age=30\r\n" ANYBODY);
+	else if (site->torrents && slice_is(request->path, "/stats/torrents.json"))
+		show(answer, SITE_TORRENTS, JSON_TYPE, ANYBODY);
+	else
+		return false;
+	return true;
 }
 
 static void serve_path(const struct site *site, const struct http_request *request,
-    const struct stats_numbers *numbers, char *scratch, struct site_answer *answer)
+    enum site_door door, struct site_answer *answer)
 {
-	bool stats = slice_is(request->path, "/stats");
-	bool json = slice_is(request->path, "/stats.json") ||
-	    (stats && request->accepts_json && !request->accepts_html);
-
 	if (site->landing && slice_is(request->path, "/"))
 		serve_landing(site, answer);
-	else if (site->stats && json)
-		serve(answer, "application/json", ANYBODY BY_ACCEPT, scratch,
-		    stats_json(numbers, scratch));
-	else if (site->stats && stats)
-		serve_stats(request, numbers, scratch, answer);
-	else
+	else if (slice_is(request->path, "/health"))
+		show(answer, SITE_HEALTH, TEXT_TYPE, NOT_KEPT);
+	else if ((site->metrics || door == SITE_MONITOR) && slice_is(request->path, "/metrics"))
+		show(answer, SITE_METRICS, METRICS_TYPE, NOT_KEPT);
+	else if (!site->stats || !serve_stats(site, request, answer))
 		explain(answer, 404, answer->keep_alive);
 }
 
 void site_answer(const struct site *site, const struct http_request *request,
-    const struct stats_numbers *numbers, enum site_door door, char *scratch,
-    struct site_answer *answer)
+    enum site_door door, struct site_answer *answer)
 {
 	*answer = (struct site_answer){ .keep_alive = request->keep_alive };
 	if (request->method == HTTP_OTHER) {
@@ -187,17 +212,17 @@ void site_answer(const struct site *site, const struct http_request *request,
 		add_headers(answer, "Allow: GET, HEAD\r\n");
 	} else if (request->body) {
 		explain(answer, 413, false);
-	} else if (request->upgrade && request->method == HTTP_GET) {
+	} else if (request->upgrade && request->method == HTTP_GET && door != SITE_MONITOR) {
 		upgrade(request, door, answer);
 	} else if (door == SITE_FULL || door == SITE_CROWDED) {
 		site_refuse(door == SITE_FULL ? 503 : 429, answer);
 	} else if (door == SITE_TLS_ONLY) {
 		redirect(request, answer);
-	} else if (request->websocket_key.text != NULL) {
+	} else if (request->websocket_key.text != NULL && door != SITE_MONITOR) {
 		/* A proxy took the upgrade away. */
 		explain(answer, 426, request->keep_alive);
 		add_headers(answer, ASK_UPGRADE);
 	} else {
-		serve_path(site, request, numbers, scratch, answer);
+		serve_path(site, request, door, answer);
 	}
 }

@@ -12,12 +12,13 @@
 #include <stddef.h>
 
 #include "http.h"
-#include "stats.h"
 
-#define SITE_HEADERS_MAX 320
+#define SITE_HEADERS_MAX 640
 
 struct site {
-	bool stats;             /* serve /stats and /stats.json */
+	bool stats;             /* serve /stats and what is below it */
+	bool torrents;          /* and /stats/torrents.json */
+	bool metrics;           /* serve /metrics to everybody */
 	bool landing;           /* serve a page at / */
 	const char *page;       /* that page, or NULL for the built-in one */
 	size_t page_size;
@@ -28,7 +29,20 @@ enum site_door {
 	SITE_OPEN,
 	SITE_FULL,              /* nobody: it has as many connections as it may */
 	SITE_CROWDED,           /* nobody from this address, for that reason */
-	SITE_TLS_ONLY           /* nobody who came without TLS, as this one did */
+	SITE_TLS_ONLY,          /* nobody who came without TLS, as this one did */
+	SITE_MONITOR            /* the port for metrics: no peers */
+};
+
+/* What a body is yet to be made of, by who has the numbers. */
+enum site_show {
+	SITE_READY,             /* nothing: it is there */
+	SITE_JSON,              /* /stats.json */
+	SITE_LINES,             /* /stats for scripts */
+	SITE_HOUR, SITE_DAY, SITE_MONTH,        /* /stats for browsers */
+	SITE_HISTORY,
+	SITE_METRICS,
+	SITE_TORRENTS,          /* may become 400 */
+	SITE_HEALTH             /* may become 503 */
 };
 
 struct site_answer {
@@ -36,16 +50,17 @@ struct site_answer {
 	bool keep_alive;
 	const char *type;       /* Content-Type, NULL for 101 */
 	char headers[SITE_HEADERS_MAX];     /* further whole lines, or "" */
-	const char *body;       /* constant, the site's page, or in the caller's scratch memory */
+	enum site_show show;
+	const char *body;       /* constant, or the site's page */
 	size_t length;          /* a HEAD request is told this too, but gets no body */
 };
 
-/* Answer a request. scratch has STATS_TEXT_MAX bytes. */
+/* Answer a request. */
 void site_answer(const struct site *site, const struct http_request *request,
-    const struct stats_numbers *numbers, enum site_door door, char *scratch,
-    struct site_answer *answer);
+    enum site_door door, struct site_answer *answer);
 
-/* Answer what is no proper request, with a status of http_head_parse, 408, 429 (crowded) or 503 (full). */
+/* Answer what is no proper request, with a status of http_head_parse, 408, 429 (crowded) or 503
+ * (full); or what turned out to be none when it was to be shown. */
 void site_refuse(int status, struct site_answer *answer);
 
 #endif

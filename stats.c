@@ -2,11 +2,9 @@
 #include "stats.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "text.h"
 
-#define WARNING_DAYS 14     /* before a certificate ends */
 #define OTHER 0             /* the number of what is not kept apart */
 #define BUCKETS 1024        /* a power of two */
 
@@ -112,21 +110,13 @@ void stats_client_leave(struct stats_clients *clients, uint16_t number)
 
 /* -- going through the clients ------------------------------------------------------ */
 
-/* A pair as it is shown. */
-struct row {
-	const char *name, *version;
-	uint32_t peers;
-	uint16_t pair;
-	uint16_t name_number;       /* peerid_names() for OTHER, which comes last */
-};
-
-/* Step to the next pair by name; start from all zeros. Returns 0 at the end. */
-static int row_next(const struct stats_clients *clients, struct row *row)
+/* name_number is peerid_names() for OTHER, which comes last. */
+bool stats_row_next(const struct stats_clients *clients, struct stats_row *row)
 {
 	uint16_t names = peerid_names();
 
 	if (row->name != NULL && row->name_number == names)
-		return 0;
+		return false;
 	if (row->name == NULL)
 		row->pair = clients->first[0];
 	else
@@ -142,7 +132,7 @@ static int row_next(const struct stats_clients *clients, struct row *row)
 	row->name = peerid_name(row->name_number);
 	row->version = clients->pair[row->pair].version;
 	row->peers = clients->pair[row->pair].peers;
-	return 1;
+	return true;
 }
 
 /* -- JSON --------------------------------------------------------------------------- */
@@ -158,11 +148,11 @@ static void json_number(struct text *text, const char *key, uint64_t number)
 
 static void json_clients(struct text *text, const struct stats_clients *clients)
 {
-	struct row row = { 0 };
+	struct stats_row row = { 0 };
 	int open = -1;      /* the name whose object is open */
 
 	text_add(text, "\"clients\":{");
-	while (row_next(clients, &row)) {
+	while (stats_row_next(clients, &row)) {
 		if (open != row.name_number) {
 			text_add(text, open < 0 ? "\"" : "},\"");
 			text_add_json(text, row.name);
@@ -179,18 +169,6 @@ static void json_clients(struct text *text, const struct stats_clients *clients)
 	text_add(text, open < 0 ? "}," : "}},");
 }
 
-/* A time as 2026-01-31T12:00:00Z. */
-static void add_date(struct text *text, int64_t seconds)
-{
-	time_t time = (time_t)seconds;
-	struct tm parts;
-	char date[32];
-
-	if (gmtime_r(&time, &parts) != NULL &&
-	    strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &parts) > 0)
-		text_add(text, date);
-}
-
 static void json_tls(struct text *text, const struct stats_tls *tls)
 {
 	text_add(text, "\"tls\":{");
@@ -199,7 +177,7 @@ static void json_tls(struct text *text, const struct stats_tls *tls)
 	json_number(text, "resumptions", tls->resumptions);
 	json_number(text, "failures", tls->failures);
 	text_add(text, "\"notAfter\":\"");
-	add_date(text, tls->not_after);
+	text_add_time(text, tls->not_after);
 	text_add(text, "\"},");
 }
 
@@ -242,7 +220,7 @@ static void line(struct text *text, const char *before, uint32_t number, const c
 size_t stats_lines(const struct stats_numbers *numbers, char *out)
 {
 	struct text text = { .start = out, .max = STATS_TEXT_MAX };
-	struct row row = { 0 };
+	struct stats_row row = { 0 };
 
 	line(&text, "<h1>", numbers->torrents, " active torrents</h1>\n");
 	line(&text, "<h2>Connected Peers: ", numbers->peers, "</h2>\n");
@@ -252,7 +230,7 @@ size_t stats_lines(const struct stats_numbers *numbers, char *out)
 	line(&text, "<h3>IPv4 Peers: ", numbers->ipv4, "</h3>\n");
 	line(&text, "<h3>IPv6 Peers: ", numbers->ipv6, "</h3>\n");
 	text_add(&text, "<h3>Clients:</h3>\n<ul>\n");
-	while (row_next(numbers->clients, &row)) {
+	while (stats_row_next(numbers->clients, &row)) {
 		text_add(&text, "<li><strong>");
 		text_add_html(&text, row.name);
 		text_add(&text, "</strong> ");
@@ -260,98 +238,5 @@ size_t stats_lines(const struct stats_numbers *numbers, char *out)
 		line(&text, " : ", row.peers, "</li>\n");
 	}
 	text_add(&text, "</ul>\n");
-	return text.length;
-}
-
-/* -- the page ----------------------------------------------------------------------- */
-
-static const char page_start[] =
-	"<!DOCTYPE html>\n"
-	"<html lang=\"en\">\n"
-	"<meta charset=\"utf-8\">\n"
-	"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-	"<title>Tracker statistics</title>\n"
-	"<style>"
-	":root{color-scheme:light dark}"
-	"body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem}"
-	"h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}"
-	"table{border-collapse:collapse;width:100%}"
-	"th,td{text-align:left;padding:.3rem .5rem;border-bottom:1px solid #8886;"
-	"overflow-wrap:anywhere}"
-	"td:last-child,th:last-child{text-align:right;font-variant-numeric:tabular-nums}"
-	"footer{margin-top:2rem;font-size:.85rem}"
-	"</style>\n"
-	"<h1>Tracker statistics</h1>\n";
-
-/* The hash is of what stands between <style> and </style>; a test compares the two. */
-const char *stats_page_policy(void)
-{
-	return "Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'none'; "
-	    "frame-ancestors 'none'; "
-	    "style-src 'sha256-db/lvjdVlFvhmfGAnz/XXNg7fF77OLL2PY6qQ6yzWuY='\r\n";
-}
-
-static void page_row(struct text *text, const char *name, uint32_t number)
-{
-	text_add(text, "<tr><th scope=\"row\">");
-	text_add(text, name);
-	line(text, "</th><td>", number, "</td></tr>\n");
-}
-
-static void page_counts(struct text *text, const struct stats_numbers *numbers)
-{
-	text_add(text, "<table>\n");
-	page_row(text, "Active torrents", numbers->torrents);
-	page_row(text, "Peers", numbers->peers);
-	page_row(text, "Seeding only", numbers->seeders_only);
-	page_row(text, "Leeching only", numbers->leechers_only);
-	page_row(text, "Seeding and leeching", numbers->seeders_and_leechers);
-	page_row(text, "Reached over IPv4", numbers->ipv4);
-	page_row(text, "Reached over IPv6", numbers->ipv6);
-	page_row(text, "Connections", numbers->connections);
-	text_add(text, "</table>\n");
-}
-
-static void page_clients(struct text *text, const struct stats_clients *clients)
-{
-	struct row row = { 0 };
-	int any = 0;
-
-	text_add(text, "<h2>Clients</h2>\n");
-	while (row_next(clients, &row)) {
-		if (!any++)
-			text_add(text, "<table>\n<tr><th scope=\"col\">Name</th>"
-			    "<th scope=\"col\">Version</th><th scope=\"col\">Peers</th></tr>\n");
-		text_add(text, "<tr><td>");
-		text_add_html(text, row.name);
-		text_add(text, "</td><td>");
-		text_add_html(text, row.version);
-		line(text, "</td><td>", row.peers, "</td></tr>\n");
-	}
-	text_add(text, any ? "</table>\n" : "<p>None at the moment.</p>\n");
-}
-
-static void page_warning(struct text *text, const struct stats_tls *tls)
-{
-	text_add(text, "<p role=\"alert\"><strong>The certificate ");
-	text_add(text, tls->not_after < tls->now ? "ended on " : "ends on ");
-	add_date(text, tls->not_after);
-	text_add(text, ".</strong></p>\n");
-}
-
-size_t stats_page(const struct stats_numbers *numbers, char *out)
-{
-	struct text text = { .start = out, .max = STATS_TEXT_MAX };
-
-	text_add(&text, page_start);
-	if (numbers->tls.on && numbers->tls.not_after - numbers->tls.now < WARNING_DAYS * 86400)
-		page_warning(&text, &numbers->tls);
-	page_counts(&text, numbers);
-	page_clients(&text, numbers->clients);
-	text_add(&text, "<footer><a href=\"/stats.json\">The same as JSON</a>. ");
-	text_add_html(&text, numbers->server);
-	text_add(&text, " ");
-	text_add_html(&text, numbers->version);
-	text_add(&text, "</footer>\n</html>\n");
 	return text.length;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "pages.h"
+#include "rank.h"
 
 struct torrent {
 	uint8_t info_hash[SWARM_ID_SIZE];
@@ -69,6 +70,7 @@ struct swarm {
 	struct hash_table same_table;       /* torrent and peer */
 	uint32_t first_torrent, last_torrent;
 	uint32_t oldest, newest;
+	struct rank *orders[SWARM_ORDERS];  /* of torrents, if limits.ranked */
 };
 
 /* -- memory ------------------------------------------------------------------------- */
@@ -82,9 +84,25 @@ static size_t array_size(uint32_t entries, size_t entry)
 	return pages_round(((size_t)entries + 1) * entry);
 }
 
+/* Members are the sum of peers, of seeders and leechers at most; downloads have no bound. */
+static uint32_t order_sum(const struct swarm_limits *limits, enum swarm_order order)
+{
+	return order == SWARM_BY_DOWNLOADS ? RANK_ANY_SUM : limits->members;
+}
+
+static size_t orders_size(const struct swarm_limits *limits)
+{
+	enum swarm_order order;
+	size_t size = 0;
+
+	for (order = 0; limits->ranked && order < SWARM_ORDERS; order++)
+		size += pages_round(rank_size(limits->torrents, order_sum(limits, order)));
+	return size;
+}
+
 size_t swarm_size(const struct swarm_limits *limits)
 {
-	return pages_round(sizeof(struct swarm)) +
+	return orders_size(limits) + pages_round(sizeof(struct swarm)) +
 	    array_size(limits->torrents, sizeof(struct torrent)) +
 	    array_size(limits->members, sizeof(struct peer)) +
 	    array_size(limits->members, sizeof(struct member)) +
@@ -117,6 +135,19 @@ static void init_tables(struct swarm *swarm, uint8_t *memory)
 	    &swarm->member->by_peer, sizeof(struct member), same_key, swarm);
 }
 
+static void init_orders(struct swarm *swarm, uint8_t *memory)
+{
+	const struct swarm_limits *limits = &swarm->limits;
+	enum swarm_order order;
+
+	for (order = 0; limits->ranked && order < SWARM_ORDERS; order++) {
+		uint32_t sum = order_sum(limits, order);
+
+		swarm->orders[order] = rank_init(take(&memory, rank_size(limits->torrents, sum)),
+		    limits->torrents, sum);
+	}
+}
+
 struct swarm *swarm_init(void *memory, const struct swarm_limits *limits,
     const struct hash_secret *secret)
 {
@@ -131,7 +162,8 @@ struct swarm *swarm_init(void *memory, const struct swarm_limits *limits,
 	swarm->peer = take(&at, array_size(limits->members, sizeof(struct peer)));
 	swarm->member = take(&at, array_size(limits->members, sizeof(struct member)));
 	swarm->link = take(&at, array_size(limits->links, sizeof(struct link)));
-	init_tables(swarm, at);
+	init_orders(swarm, at);
+	init_tables(swarm, at + orders_size(limits));
 	return swarm;
 }
 
@@ -226,6 +258,11 @@ struct swarm_counts swarm_counts(const struct swarm *swarm, uint32_t torrent)
 
 	return (struct swarm_counts){ .complete = at->complete,
 		.incomplete = at->members - at->complete, .downloads = at->downloads };
+}
+
+uint32_t swarm_ranked(const struct swarm *swarm, enum swarm_order order, uint32_t torrent)
+{
+	return swarm->limits.ranked ? rank_next(swarm->orders[order], torrent) : 0;
 }
 
 static uint32_t peer_find(const struct swarm *swarm, const uint8_t *peer_id, uint32_t hash)
@@ -389,6 +426,29 @@ static void count_member(struct swarm *swarm, const struct member *member, uint3
 	peer->ipv4 += family == SWARM_IPV4 ? sign : 0;
 	peer->ipv6 += family == SWARM_IPV6 ? sign : 0;
 	count_peer(&swarm->totals, peer, COUNT_IN);
+}
+
+/* -- orders ------------------------------------------------------------------------- */
+
+static void orders_join(struct swarm *swarm, uint32_t torrent)
+{
+	rank_up(swarm->orders[SWARM_BY_PEERS], torrent);
+	rank_up(swarm->orders[SWARM_BY_LEECHERS], torrent);
+}
+
+/* A membership has ended; a torrent without members goes. */
+static void orders_leave(struct swarm *swarm, uint32_t torrent, bool seeds)
+{
+	rank_down(swarm->orders[SWARM_BY_PEERS], torrent);
+	rank_down(swarm->orders[seeds ? SWARM_BY_SEEDERS : SWARM_BY_LEECHERS], torrent);
+	if (swarm->torrent[torrent].members == 0)
+		rank_remove(swarm->orders[SWARM_BY_DOWNLOADS], torrent);
+}
+
+static void orders_seed(struct swarm *swarm, uint32_t torrent)
+{
+	rank_down(swarm->orders[SWARM_BY_LEECHERS], torrent);
+	rank_up(swarm->orders[SWARM_BY_SEEDERS], torrent);
 }
 
 /* -- lists -------------------------------------------------------------------------- */
@@ -568,6 +628,8 @@ enum swarm_result swarm_join(struct swarm *swarm, const uint8_t info_hash[static
 	age_append(swarm, *member, now);
 	count_member(swarm, made, COUNT_IN);
 	swarm->totals.members++;
+	if (swarm->limits.ranked)
+		orders_join(swarm, torrent);
 	return SWARM_JOINED;
 }
 
@@ -599,6 +661,8 @@ bool swarm_leave(struct swarm *swarm, uint32_t entry, uint16_t *client)
 	age_remove(swarm, member);
 	count_member(swarm, member, COUNT_OUT);
 	torrent->complete -= member->flags & MEMBER_SEEDS;
+	if (swarm->limits.ranked)
+		orders_leave(swarm, member->torrent, member->flags & MEMBER_SEEDS);
 	last = peer->seeding + peer->leeching == 0;
 	*client = peer->client;
 	if (last)
@@ -623,11 +687,19 @@ void swarm_seed(struct swarm *swarm, uint32_t entry)
 	member->flags |= MEMBER_SEEDS;
 	count_member(swarm, member, COUNT_IN);
 	swarm->torrent[member->torrent].complete++;
+	if (swarm->limits.ranked)
+		orders_seed(swarm, member->torrent);
 }
 
 void swarm_completed(struct swarm *swarm, uint32_t member)
 {
-	swarm->torrent[swarm->member[member].torrent].downloads++;
+	uint32_t torrent = swarm->member[member].torrent;
+
+	if (swarm->torrent[torrent].downloads == SWARM_DOWNLOADS_MAX)
+		return;
+	swarm->torrent[torrent].downloads++;
+	if (swarm->limits.ranked)
+		rank_up(swarm->orders[SWARM_BY_DOWNLOADS], torrent);
 }
 
 /* -- sampling ----------------------------------------------------------------------- */
@@ -818,6 +890,48 @@ static const char *check_peers(const struct swarm *swarm)
 	return members == swarm->totals.members ? NULL : "the memberships of peers are miscounted";
 }
 
+static uint32_t order_count(const struct swarm *swarm, enum swarm_order order, uint32_t torrent)
+{
+	struct swarm_counts counts = swarm_counts(swarm, torrent);
+
+	switch (order) {
+	case SWARM_BY_SEEDERS: return counts.complete;
+	case SWARM_BY_LEECHERS: return counts.incomplete;
+	case SWARM_BY_DOWNLOADS: return counts.downloads;
+	default: return counts.complete + counts.incomplete;
+	}
+}
+
+/* An order lists torrents that there are, by their counts, and as many as have one. */
+static const char *check_order(const struct swarm *swarm, enum swarm_order order)
+{
+	uint32_t at = 0, most = UINT32_MAX, due = 0, listed = 0, count;
+
+	while ((at = swarm_torrent_next(swarm, at)) != 0)
+		due += order_count(swarm, order, at) > 0;
+	while ((at = swarm_ranked(swarm, order, at)) != 0) {
+		count = order_count(swarm, order, at);
+		if (++listed > due || count == 0 || count > most)
+			return "an order of torrents is wrong";
+		if (rank_count(swarm->orders[order], at) != count)
+			return "a count in an order of torrents is wrong";
+		if (swarm_torrent(swarm, swarm->torrent[at].info_hash) != at)
+			return "a torrent that is gone is in an order";
+		most = count;
+	}
+	return listed == due ? NULL : "an order lacks a torrent";
+}
+
+static const char *check_orders(const struct swarm *swarm)
+{
+	const char *wrong = NULL;
+	enum swarm_order order;
+
+	for (order = 0; swarm->limits.ranked && order < SWARM_ORDERS && wrong == NULL; order++)
+		wrong = check_order(swarm, order);
+	return wrong;
+}
+
 const char *swarm_check(const struct swarm *swarm)
 {
 	const struct swarm_totals *totals = &swarm->totals;
@@ -830,6 +944,8 @@ const char *swarm_check(const struct swarm *swarm)
 		wrong = check_links(swarm, &by_link);
 	if (wrong == NULL)
 		wrong = check_peers(swarm);
+	if (wrong == NULL)
+		wrong = check_orders(swarm);
 	if (wrong != NULL)
 		return wrong;
 	if (by_torrent != totals->members || by_age != by_torrent || by_link != by_torrent ||

@@ -23,6 +23,9 @@
 #define SWARM_SAMPLE_MAX 32         /* the most members that swarm_sample gives */
 #define SWARM_CLIENTS_MAX 65535     /* client numbers are below this */
 #define SWARM_SAME_MAX 4            /* memberships of one peer_id in one torrent */
+#ifndef SWARM_DOWNLOADS_MAX
+#define SWARM_DOWNLOADS_MAX UINT32_MAX
+#endif
 
 /* Each at least 1. */
 struct swarm_limits {
@@ -30,6 +33,7 @@ struct swarm_limits {
 	uint32_t torrents;
 	uint32_t members;           /* memberships, at most 2^28; peers are at most as many */
 	uint32_t per_link;          /* memberships of one link, at most 65,535 */
+	bool ranked;                /* keep torrents in order, for swarm_ranked */
 };
 
 /* How a membership's peer is reached. */
@@ -42,6 +46,10 @@ enum swarm_result {
 	SWARM_LINK_FULL,            /* the link has per_link memberships */
 	SWARM_SAME_FULL             /* SWARM_SAME_MAX links have this peer_id in this torrent */
 };
+
+/* What torrents are in order of; the counts of struct swarm_counts, peers being all members. */
+enum swarm_order { SWARM_BY_PEERS, SWARM_BY_SEEDERS, SWARM_BY_LEECHERS, SWARM_BY_DOWNLOADS,
+	SWARM_ORDERS };
 
 /* What is counted as it changes. */
 struct swarm_totals {
@@ -58,7 +66,8 @@ struct swarm_totals {
 struct swarm_counts {
 	uint32_t complete;          /* members that are seeders */
 	uint32_t incomplete;
-	uint32_t downloads;         /* swarm_completed since the torrent came */
+	uint32_t downloads;         /* swarm_completed since the torrent came; it stops at
+	                             * SWARM_DOWNLOADS_MAX */
 };
 
 struct swarm;
@@ -76,6 +85,11 @@ uint32_t swarm_torrent(const struct swarm *swarm, const uint8_t info_hash[static
 uint32_t swarm_torrent_next(const struct swarm *swarm, uint32_t torrent);
 const uint8_t *swarm_torrent_hash(const struct swarm *swarm, uint32_t torrent);
 struct swarm_counts swarm_counts(const struct swarm *swarm, uint32_t torrent);
+
+/* The torrent that has the most of something (torrent 0), and the one after it in order; 0 at the
+ * end, and always where limits.ranked is not set. A torrent with none of it is not listed. Of
+ * equals the one that came to its count last is first. Any change of the swarm may change it. */
+uint32_t swarm_ranked(const struct swarm *swarm, enum swarm_order order, uint32_t torrent);
 
 /* The torrent's member of that place, from 0 to all its members less 1. */
 uint32_t swarm_member_at(const struct swarm *swarm, uint32_t torrent, uint32_t place);

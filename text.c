@@ -2,6 +2,7 @@
 #include "text.h"
 
 #include <string.h>
+#include <time.h>
 
 void text_add_bytes(struct text *text, const char *bytes, size_t length)
 {
@@ -21,6 +22,22 @@ void text_add_number(struct text *text, uint64_t number)
 	do {
 		digits[--at] = (char)('0' + number % 10);
 		number /= 10;
+	} while (number > 0);
+	text_add_bytes(text, digits + at, sizeof digits - at);
+}
+
+void text_add_grouped(struct text *text, uint64_t number)
+{
+	char digits[26];
+	size_t at = sizeof digits;
+	int count = 0;
+
+	do {
+		if (count > 0 && count % 3 == 0)
+			digits[--at] = ',';
+		digits[--at] = (char)('0' + number % 10);
+		number /= 10;
+		count++;
 	} while (number > 0);
 	text_add_bytes(text, digits + at, sizeof digits - at);
 }
@@ -84,6 +101,17 @@ void text_add_json(struct text *text, const char *string)
 	}
 	if (text->full)
 		text->length = before;
+}
+
+void text_add_time(struct text *text, int64_t seconds)
+{
+	time_t time = (time_t)seconds;
+	struct tm parts;
+	char date[32];
+
+	if (gmtime_r(&time, &parts) != NULL &&
+	    strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &parts) > 0)
+		text_add(text, date);
 }
 
 char *text_end(struct text *text)

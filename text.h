@@ -25,6 +25,9 @@ struct text {
 void text_add_bytes(struct text *text, const char *bytes, size_t length);
 void text_add_number(struct text *text, uint64_t number);
 
+/* Add a number with its digits in groups of three: 1,234,567. */
+void text_add_grouped(struct text *text, uint64_t number);
+
 static inline void text_add(struct text *text, const char *string)
 {
 	text_add_bytes(text, string, strlen(string));
@@ -41,6 +44,9 @@ void text_add_html(struct text *text, const char *string);
 
 /* Add printable ASCII as the inside of a JSON string. */
 void text_add_json(struct text *text, const char *string);
+
+/* Add a time, in s since 1970, as 2026-01-31T12:00:00Z. */
+void text_add_time(struct text *text, int64_t seconds);
 
 /* Terminate (the last byte gives way if need be) and return the text. max must be at least 1. */
 char *text_end(struct text *text);

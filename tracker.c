@@ -10,6 +10,7 @@
 
 struct tracker {
 	struct tracker_options options;
+	uint64_t *counts;           /* by enum counter */
 	uint32_t told;              /* s: the interval that peers are told */
 	char reply_rest[96];        /* of an announce's reply what does not change */
 	uint32_t age_max;           /* s: without announce or answer, a membership ends */
@@ -76,6 +77,7 @@ struct tracker *tracker_init(void *memory, const struct tracker_options *options
 	uint8_t *at = memory;
 
 	tracker->options = *options;
+	tracker->counts = options->counters->of;
 	tracker->told = (uint32_t)(((uint64_t)options->interval + 4999) / 5000);
 	tracker->age_max = tracker->told * 10;
 	make_reply_rest(tracker);
@@ -164,6 +166,7 @@ static void fail(const struct tracker *tracker, const struct request *request, c
 	}
 	text_add(&text, "\"}");
 	emit_text(tracker, request->link, &text);
+	tracker->counts[COUNT_OUT_FAILURES]++;
 	tracker->options.sink.warning(tracker->options.sink.context, reason);
 }
 
@@ -181,6 +184,7 @@ static void reply(const struct tracker *tracker, const struct request *request)
 	add_id(&text, request->msg->info_hash);
 	text_add(&text, "\"}");
 	emit_text(tracker, request->link, &text);
+	tracker->counts[COUNT_OUT_REPLIES]++;
 }
 
 /* Rounded up, so that nothing ends before its time. */
@@ -292,14 +296,29 @@ static bool replace_same(struct tracker *tracker, const struct request *request)
 	return dead != 0;
 }
 
-static const char *refusal(enum swarm_result result)
+static void tell_refused(const struct tracker *tracker, enum counter why)
+{
+	tracker->options.sink.refused(tracker->options.sink.context, why);
+}
+
+/* Returns NULL, or why there is no room. */
+static const char *refusal(const struct tracker *tracker, enum swarm_result result)
 {
 	switch (result) {
-	case SWARM_TORRENTS_FULL: return "tracker is full: no room for another torrent";
-	case SWARM_MEMBERS_FULL: return "tracker is full: no room for another peer";
-	case SWARM_LINK_FULL: return "too many torrents on this connection";
-	case SWARM_SAME_FULL: return "too many connections for this peer_id";
-	case SWARM_JOINED: break;
+	case SWARM_TORRENTS_FULL:
+		tell_refused(tracker, COUNT_REFUSED_TORRENTS);
+		return "tracker is full: no room for another torrent";
+	case SWARM_MEMBERS_FULL:
+		tell_refused(tracker, COUNT_REFUSED_PEERS);
+		return "tracker is full: no room for another peer";
+	case SWARM_LINK_FULL:
+		tell_refused(tracker, COUNT_REFUSED_SWARMS);
+		return "too many torrents on this connection";
+	case SWARM_SAME_FULL:
+		tell_refused(tracker, COUNT_REFUSED_SAME);
+		return "too many connections for this peer_id";
+	case SWARM_JOINED:
+		break;
 	}
 	return NULL;
 }
@@ -327,7 +346,7 @@ static const char *join(struct tracker *tracker, struct request *request)
 			ping_same(tracker, request);
 	}
 	if (room != SWARM_JOINED)
-		return refusal(room);
+		return refusal(tracker, room);
 	if (request->peer == 0)
 		client = stats_client_join(tracker->clients, msg->peer_id);
 	swarm_join(swarm, msg->info_hash, msg->peer_id, request->link, request->family, client,
@@ -354,12 +373,14 @@ static void update_member(struct tracker *tracker, const struct request *request
 		swarm_completed(tracker->swarm, request->member);
 	if (msg->event == MSG_COMPLETED || msg->left_is_zero)
 		swarm_seed(tracker->swarm, request->member);
+	tracker->counts[COUNT_UPDATE + msg->event]++;
 	emit_event(tracker, events[msg->event], request->link, msg->peer_id, msg->info_hash);
 }
 
 /* The sender stops: only what its own socket made ends. */
 static void stop(struct tracker *tracker, struct request *request)
 {
+	tracker->counts[COUNT_STOPPED]++;
 	if (request->member != 0)
 		end_member(tracker, request->member);
 	request->member = 0;
@@ -399,6 +420,7 @@ static bool admitted(struct tracker *tracker, struct request *request, const cha
 		break;
 	}
 	*reason = terms.reason;
+	tell_refused(tracker, COUNT_REFUSED_FILTER);
 	if (again)
 		end_member(tracker, request->member);
 	return false;
@@ -438,6 +460,7 @@ static void relay_offers(struct tracker *tracker, const struct request *request)
 
 		emit(tracker, swarm_link(tracker->swarm, members[i]), pieces, 5);
 	}
+	tracker->counts[COUNT_OUT_OFFERS] += count;
 }
 
 static void relay_answer(struct tracker *tracker, const struct request *request)
@@ -460,6 +483,7 @@ static void relay_answer(struct tracker *tracker, const struct request *request)
 		};
 
 		emit(tracker, swarm_link(tracker->swarm, at), pieces, 5);
+		tracker->counts[COUNT_OUT_ANSWERS]++;
 	}
 }
 
@@ -597,6 +621,7 @@ static void scrape(struct tracker *tracker, const struct request *request)
 	struct text text = { .start = tracker->text, .max = text_size(&tracker->options) };
 
 	if (tracker->msg.all && !tracker->options.full_scrape) {
+		tell_refused(tracker, COUNT_REFUSED_SCRAPE);
 		fail(tracker, request, "scrape", "full scrape is not allowed");
 		return;
 	}
@@ -609,6 +634,7 @@ static void scrape(struct tracker *tracker, const struct request *request)
 	text_add_number(&text, tracker->told);
 	text_add(&text, "}}");
 	emit_text(tracker, request->link, &text);
+	tracker->counts[COUNT_OUT_SCRAPES]++;
 }
 
 /* -- messages ----------------------------------------------------------------------- */
@@ -663,15 +689,23 @@ bool tracker_message(struct tracker *tracker, uint32_t link, enum swarm_family f
 {
 	struct request request = { .msg = &tracker->msg, .link = link, .family = family,
 		.now = seconds(now) };
+	enum counter kind;
 
-	if (is_keep_alive(text, length))
+	if (is_keep_alive(text, length)) {
+		tracker->counts[COUNT_KEEP_ALIVES]++;
 		return true;
+	}
 	swarm_expect(tracker->swarm, link, 0);
-	if (msg_parse(&tracker->msg, text, length, tracker->scratch) != MSG_OK)
+	if (msg_parse(&tracker->msg, text, length, tracker->scratch) != MSG_OK) {
+		kind = COUNT_INVALID;
 		judge(tracker, &request);
-	else if (tracker->msg.action == MSG_SCRAPE)
+	} else if (tracker->msg.action == MSG_SCRAPE) {
+		kind = COUNT_SCRAPES;
 		scrape(tracker, &request);
-	else
+	} else {
+		kind = tracker->msg.has_answer ? COUNT_ANSWERS : COUNT_ANNOUNCES;
 		announce(tracker, &request);
+	}
+	tracker->counts[kind] += !request.waits;
 	return !request.waits;
 }

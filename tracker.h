@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "counters.h"
 #include "hash.h"
 #include "msg.h"
 #include "stats.h"
@@ -57,6 +58,8 @@ struct tracker_sink {
 	 */
 	enum tracker_verdict (*admit)(void *context, uint32_t link, const struct msg *msg,
 	    bool again, struct tracker_terms *terms);
+	/* Something was refused: COUNT_REFUSED_..., which is not counted yet. */
+	void (*refused)(void *context, enum counter why);
 };
 
 struct tracker_options {
@@ -66,6 +69,7 @@ struct tracker_options {
 	bool full_scrape;
 	struct hash_secret secret;
 	struct tracker_sink sink;
+	struct counters *counters;  /* where messages are counted */
 };
 
 struct tracker;

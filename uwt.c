@@ -128,6 +128,18 @@ static void print_where(struct output *output, const struct options *options, ui
 		output_line(output, "Tracker stats: http://localhost:", text_end(&number));
 }
 
+static void print_metrics(struct output *output, const struct options *options, uint16_t port)
+{
+	char memory[METRICS_HOST_MAX + 32];
+	struct text where = TEXT_IN(memory);
+
+	text_add(&where, *options->metrics_host != '\0' ? options->metrics_host : "localhost");
+	text_add(&where, ":");
+	text_add_number(&where, port);
+	text_add(&where, "/metrics");
+	output_line(output, "Tracker metrics: http://", text_end(&where));
+}
+
 static void print_limits(const struct program *program)
 {
 	const struct uwt_options *limits = &program->options->server;
@@ -533,7 +545,7 @@ static bool listen_and_tell(struct program *program, char error[static UWT_ERROR
 {
 	const struct options *options = program->options;
 	const char *single = NULL;
-	uint16_t port;
+	uint16_t port, metrics_port;
 
 	if (options->user != NULL && !user_step(program, user_lend_group(&program->user, error,
 	    UWT_ERROR_MAX)))
@@ -541,10 +553,16 @@ static bool listen_and_tell(struct program *program, char error[static UWT_ERROR
 	if (!uwt_server_listen(program->server, options->hosts.items, options->hosts.count,
 	    options->port, &port, &single, error))
 		return false;
+	if (options->metrics_listen && !uwt_server_listen_metrics(program->server,
+	    *options->metrics_host != '\0' ? options->metrics_host : NULL, options->metrics_port,
+	    &metrics_port, error))
+		return false;
 	opener_note(&program->opener);
 	if (options->quiet || options->silent)
 		return true;
 	print_where(program->output, options, port);
+	if (options->metrics_listen)
+		print_metrics(program->output, options, metrics_port);
 	print_limits(program);
 	if (gate_is_used(&program->gate))
 		print_lists(program, "lists: ");

@@ -15,6 +15,7 @@
 
 #define BATCH 256               /* events of one system call */
 #define TRICKLE 200000u         /* ns from a byte of one connection to that of the next */
+#define READING 10000000u       /* ns from one reading to the next */
 #define REST_MAX 65536          /* bytes */
 
 #define UPGRADE "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n" \
@@ -26,7 +27,8 @@ struct script {
 	const char *start;
 	size_t start_length;
 	size_t (*rest)(uint8_t *to);    /* writes what is repeated, returns its length */
-	bool trickles;                  /* a byte at a time */
+	uint32_t every;                 /* ns between steps, of one client after the other; 0: none */
+	size_t most;                    /* bytes of a step */
 };
 
 struct client {
@@ -117,6 +119,17 @@ static size_t rest_letters(uint8_t *to)
 	return 1024;
 }
 
+static size_t rest_requests(uint8_t *to)
+{
+	static const char requests[] =
+		"GET /stats HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\n\r\n"
+		"GET /stats/history.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+		"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+	memcpy(to, requests, sizeof requests - 1);
+	return sizeof requests - 1;
+}
+
 static size_t rest_none(uint8_t *to)
 {
 	(void)to;
@@ -126,16 +139,16 @@ static size_t rest_none(uint8_t *to)
 #define START(text) text, sizeof text - 1
 
 static const struct script scripts[] = {
-	[ABUSE_SILENT] = { 2000, START(""), rest_none, false },
-	[ABUSE_HEADS] = { 1000, START("GET / HTTP/1.1\r\nX-Long: "), rest_letters, true },
-	[ABUSE_BODIES] = { 1000, START(UPGRADE "\x81\xfe\x80\0\0\0\0\0"), rest_letters, true },
-	[ABUSE_HELLOS] = { 1000, START("\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"), rest_letters,
-	    true },
-	[ABUSE_FLOOD] = { 2000, START(""), rest_none, false },
-	[ABUSE_PIPELINE] = { 4, START(UPGRADE), rest_announces, false },
-	[ABUSE_FRAGMENTS] = { 4, START(UPGRADE), rest_fragments, false },
-	[ABUSE_PINGS] = { 4, START(UPGRADE), rest_pings, false },
-	[ABUSE_STREAMS] = { 250, START(UPGRADE), rest_large, false }
+	[ABUSE_SILENT] = { 2000, START(""), rest_none, 0, 0 },
+	[ABUSE_HEADS] = { 1000, START("GET / HTTP/1.1\r\nX-Long: "), rest_letters, TRICKLE, 1 },
+	[ABUSE_BODIES] = { 1000, START(UPGRADE "\x81\xfe\x80\0\0\0\0\0"), rest_letters, TRICKLE, 1 },
+	[ABUSE_HELLOS] = { 1000, START("\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"), rest_letters, TRICKLE, 1 },
+	[ABUSE_FLOOD] = { 2000, START(""), rest_none, 0, 0 },
+	[ABUSE_PIPELINE] = { 4, START(UPGRADE), rest_announces, 0, 0 },
+	[ABUSE_FRAGMENTS] = { 4, START(UPGRADE), rest_fragments, 0, 0 },
+	[ABUSE_PINGS] = { 4, START(UPGRADE), rest_pings, 0, 0 },
+	[ABUSE_STREAMS] = { 250, START(UPGRADE), rest_large, 0, 0 },
+	[ABUSE_READERS] = { 1, START(""), rest_requests, READING, REST_MAX }
 };
 
 /* -- connections ------------------------------------------------------------------------- */
@@ -149,7 +162,7 @@ static void fail(const char *what)
 static void client_open(struct abuse *abuse, struct client *client)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(abuse->port) };
-	bool floods = !abuse->script->trickles && abuse->rest_length > 0;
+	bool floods = abuse->script->every == 0 && abuse->rest_length > 0;
 	struct epoll_event event = { EPOLLIN | (floods ? EPOLLOUT : 0u), { .ptr = client } };
 
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -224,8 +237,8 @@ static void trickle(struct abuse *abuse)
 {
 	uint64_t now = time_now();
 
-	for (; abuse->next < now; abuse->next += TRICKLE) {
-		client_say(abuse, &abuse->clients[abuse->turn], 1);
+	for (; abuse->next < now; abuse->next += abuse->script->every) {
+		client_say(abuse, &abuse->clients[abuse->turn], abuse->script->most);
 		abuse->turn = (abuse->turn + 1) % abuse->script->clients;
 	}
 }
@@ -235,7 +248,7 @@ uint64_t abuse_poll(struct abuse *abuse, int timeout)
 	struct epoll_event events[BATCH];
 	int count, i;
 
-	if (abuse->script->trickles) {
+	if (abuse->script->every > 0) {
 		trickle(abuse);
 		timeout = timeout < 1 ? timeout : 1;
 	}

@@ -19,7 +19,8 @@ enum abuse_kind {
 	ABUSE_PIPELINE,         /* 4 that announce as fast as the socket takes it */
 	ABUSE_FRAGMENTS,        /* 4 that do the same with a fragment for each byte */
 	ABUSE_PINGS,            /* 4 with pings */
-	ABUSE_STREAMS           /* 250 with messages of 60 KB */
+	ABUSE_STREAMS,          /* 250 with messages of 60 KB */
+	ABUSE_READERS           /* one that reads /stats, its history and /metrics every 10 ms */
 };
 
 struct abuse;

@@ -69,7 +69,8 @@ static const char usage[] =
     "  -r N      open: announces a second [1000]\n"
     "  -S        TLS\n"
     "  -R full|own|shared   TLS sessions that are resumed [own]\n"
-    "  -d storm|deaf|large|fast|silent|heads|bodies|hellos|flood|pipeline|fragments|pings|streams\n"
+    "  -d storm|deaf|large|fast|silent|heads|bodies|hellos|flood|pipeline|fragments|pings|streams|\n"
+    "            readers\n"
 	    "            open: measure once more while some peers do that\n"
     "  -D N      peers in the storm [1000]\n";
 
@@ -394,9 +395,9 @@ static bool read_words(struct load *load, int letter, const char *value)
 	static const char *const resumes[] = { "full", "own", "shared" };
 	static const char *const disturbances[] = { "none", "storm", "deaf", "large", "fast",
 	    "silent", "heads", "bodies", "hellos", "flood", "pipeline", "fragments", "pings",
-	    "streams" };
+	    "streams", "readers" };
 	int at = letter == 'm' ? word_of(value, modes, 4) : letter == 'R' ?
-	    word_of(value, resumes, 3) : word_of(value, disturbances, 14);
+	    word_of(value, resumes, 3) : word_of(value, disturbances, 15);
 
 	if (at < 0)
 		return false;

@@ -35,8 +35,8 @@ struct message {
 
 struct world {
 	struct tracker *tracker;
-	struct swarm *swarm;
-	size_t tracker_size, swarm_size;
+	struct swarm *swarm, *ranked;   /* the same; the second keeps torrents in order */
+	size_t tracker_size;
 	uint64_t now;                   /* ms */
 	uint64_t emitted;               /* bytes, so that nothing can be left out */
 	struct msg msg;
@@ -44,6 +44,7 @@ struct world {
 	struct message announce[TIMES], offers[TIMES], answer[TIMES], stop[TIMES];
 	uint8_t frame[WS_HEAD_MAX + MESSAGE_MAX];
 	uint32_t result;
+	struct counters counters;
 };
 
 static const struct hash_secret secret = { { 0x0123456789abcdef, 0xfedcba9876543210 } };
@@ -109,6 +110,13 @@ static void sink_warning(void *context, const char *text)
 	exit(1);
 }
 
+static void sink_refused(void *context, enum counter why)
+{
+	struct world *world = context;
+
+	world->counters.of[why]++;
+}
+
 static void world_open(struct world *world, uint32_t members)
 {
 	struct tracker_options options = {
@@ -116,7 +124,8 @@ static void world_open(struct world *world, uint32_t members)
 			.per_link = 4096 },
 		.interval = 600000, .max_message = 262144, .secret = secret,
 		.sink = { world, sink_send, sink_ping, sink_unanswered, sink_event, sink_warning,
-		    NULL }
+		    NULL, sink_refused },
+		.counters = &world->counters
 	};
 
 	world->tracker_size = tracker_size(&options);
@@ -206,19 +215,22 @@ static void frame_make(struct world *world)
 
 static void swarm_fill(struct world *world)
 {
-	const struct swarm_limits limits = { PEERS, PEERS, PEERS, 16 };
+	const struct swarm_limits limits = { PEERS, PEERS, PEERS, 16, false };
+	const struct swarm_limits ranked = { PEERS, PEERS, PEERS, 16, true };
 	struct msg *msg = &world->msg;
 	char text[MESSAGE_MAX];
 	uint32_t member;
 	unsigned i;
 
-	world->swarm_size = swarm_size(&limits);
-	world->swarm = swarm_init(reserve(world->swarm_size), &limits, &secret);
+	world->swarm = swarm_init(reserve(swarm_size(&limits)), &limits, &secret);
+	world->ranked = swarm_init(reserve(swarm_size(&ranked)), &ranked, &secret);
 	for (i = 0; i < PEERS; i++) {
 		size_t length = announce_make(text, i, i % SWARMS, "}");
 
 		msg_parse(msg, text, length, world->scratch);
 		swarm_join(world->swarm, msg->info_hash, msg->peer_id, i + 1, SWARM_IPV4, 0, 1,
+		    &member);
+		swarm_join(world->ranked, msg->info_hash, msg->peer_id, i + 1, SWARM_IPV4, 0, 1,
 		    &member);
 		take(world, i + 1, text, length);
 	}
@@ -307,11 +319,10 @@ static void part_sample(struct world *world)
 		world->result += swarm_sample(world->swarm, i % SWARMS + 1, i, 5, members);
 }
 
-static void part_join_leave(struct world *world)
+static uint32_t join_leave(struct swarm *swarm)
 {
-	struct swarm *swarm = world->swarm;
 	uint8_t id[SWARM_ID_SIZE], hash[SWARM_ID_SIZE];
-	uint32_t i, member;
+	uint32_t i, member, sum = 0;
 	uint16_t client;
 
 	for (i = 1; i <= TIMES; i++) {
@@ -319,7 +330,31 @@ static void part_join_leave(struct world *world)
 		memcpy(hash, swarm_member_hash(swarm, i), sizeof hash);
 		swarm_leave(swarm, i, &client);
 		swarm_join(swarm, hash, id, i, SWARM_IPV4, 0, 1, &member);
-		world->result += member;
+		sum += member;
+	}
+	return sum;
+}
+
+static void part_join_leave(struct world *world)
+{
+	world->result += join_leave(world->swarm);
+}
+
+static void part_join_leave_ranked(struct world *world)
+{
+	world->result += join_leave(world->ranked);
+}
+
+/* The 20 largest of the torrents. */
+static void part_ranked(struct world *world)
+{
+	uint32_t i, at, torrent;
+
+	for (i = 0; i < TIMES; i++) {
+		for (at = torrent = 0; at < 20; at++) {
+			torrent = swarm_ranked(world->ranked, SWARM_BY_PEERS, torrent);
+			world->result += torrent;
+		}
 	}
 }
 
@@ -374,6 +409,8 @@ static const struct part {
 	{ "torrent, peer and membership", part_lookup },
 	{ "5 of 50 members", part_sample },
 	{ "a membership ends and begins", part_join_leave },
+	{ "the same, torrents kept in order", part_join_leave_ranked },
+	{ "the 20 largest torrents of those", part_ranked },
 	{ "an id as JSON", part_id_text },
 	{ "JSON, lookups and the reply", part_reply },
 	{ "announce, whole", part_announce },

@@ -54,7 +54,7 @@ static void bytes_drop(struct bytes *bytes, size_t length)
 
 static void hear(struct guest *guest, const char *format, ...)
 {
-	char line[9000];
+	char line[80000];
 	va_list arguments;
 	int length;
 

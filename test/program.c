@@ -340,6 +340,17 @@ static void all_leave(void)
 	}
 }
 
+/* Connections that ended, of whatever cause. */
+static uint64_t ended(const struct uwt_server *server)
+{
+	uint64_t sum = 0;
+	int i;
+
+	for (i = COUNT_ENDED_FIRST; i <= COUNT_ENDED_LAST; i++)
+		sum += server->counters.of[i];
+	return sum;
+}
+
 /* What is not as it was at the start? */
 static const char *left_over(const struct program *program)
 {
@@ -361,6 +372,9 @@ static const char *left_over(const struct program *program)
 		if (server->asks[i].state != ASK_NONE || server->asks[i].head.length != 0)
 			return "a question is left";
 	}
+	if (server->counters.of[COUNT_ACCEPTED] != ended(server) || server->websockets != 0 ||
+	    server->monitors != 0)
+		return "not every end was counted";
 	return swarm_check(tracker_swarm(server->tracker));
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../dashboard.h"
 #include "../page.h"
 #include "../site.h"
 #include "guard.h"
@@ -15,7 +16,9 @@
 #define KEY "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==|"
 
 /* What a body is. */
-enum body { NONE, WORDS, LANDING, OWN, JSON, LINES, PAGE };
+enum body {
+	NONE, WORDS, LANDING, OWN, JSON, LINES, PAGE, DAY, MONTH, HISTORY, METRICS, TORRENTS, HEALTH
+};
 
 static const char own_page[] = "<p>our own";
 
@@ -25,32 +28,21 @@ static const struct site usual = { .stats = true, .landing = true };
 struct scene {
 	const struct site *site;
 	enum site_door door;
-	struct stats_numbers numbers;
-	struct stats_clients *clients;
-	char *scratch;
 	struct http_request request;
 	struct site_answer answer;
 };
 
 static struct scene *scene_new(const struct site *site, enum site_door door)
 {
-	static const struct hash_secret secret = { { 1, 2 } };
 	struct scene *scene = calloc(1, sizeof *scene);
 
 	scene->site = site;
 	scene->door = door;
-	scene->clients = stats_clients_init(calloc(1, stats_clients_size()), &secret);
-	stats_client_join(scene->clients, (const uint8_t *)"-WW0102-abcdefghijkl");
-	scene->numbers = (struct stats_numbers){ .server = "uwt", .version = "4.0.0", .torrents = 1,
-		.peers = 2, .leechers_only = 3, .ipv4 = 4, .clients = scene->clients };
-	scene->scratch = guard_alloc(STATS_TEXT_MAX);
 	return scene;
 }
 
 static void scene_free(struct scene *scene)
 {
-	guard_free(scene->scratch, STATS_TEXT_MAX);
-	free(scene->clients);
 	free(scene);
 }
 
@@ -108,28 +100,23 @@ static void ask(struct scene *scene, const char *text)
 	copy = guard_copy(head, length);
 	CHECK(http_head_parse(copy, length, &scene->request) == 200);
 	memset(&scene->answer, 0x5a, sizeof scene->answer);
-	site_answer(scene->site, &scene->request, &scene->numbers, scene->door, scene->scratch,
-	    &scene->answer);
+	site_answer(scene->site, &scene->request, scene->door, &scene->answer);
 	guard_free(copy, length);
 	CHECK(answer_sound(&scene->answer));
 }
 
-static bool body_renders(const struct scene *scene,
-    size_t (*render)(const struct stats_numbers *, char *))
+/* Is it to be shown, with this type? */
+static bool shows(const struct site_answer *answer, enum site_show show, const char *type)
 {
-	char *text = malloc(STATS_TEXT_MAX);
-	size_t length = render(&scene->numbers, text);
-	bool same = scene->answer.length == length &&
-	    memcmp(scene->answer.body, text, length) == 0;
-
-	free(text);
-	return same;
+	return answer->show == show && answer->length == 0 && strcmp(answer->type, type) == 0;
 }
 
 static bool body_is(const struct scene *scene, enum body body)
 {
 	const struct site_answer *answer = &scene->answer;
 
+	if (body <= OWN && answer->show != SITE_READY)
+		return false;
 	switch (body) {
 	case NONE: return answer->length == 0;
 	case WORDS: return strcmp(answer->type, "text/plain; charset=utf-8") == 0 &&
@@ -140,12 +127,16 @@ static bool body_is(const struct scene *scene, enum body body)
 		memcmp(answer->body, page_index, sizeof page_index) == 0;
 	case OWN: return strcmp(answer->type, "text/html; charset=utf-8") == 0 &&
 		answer->body == own_page && answer->length == sizeof own_page - 1;
-	case JSON: return strcmp(answer->type, "application/json") == 0 &&
-		body_renders(scene, stats_json);
-	case LINES: return strcmp(answer->type, "text/html; charset=utf-8") == 0 &&
-		body_renders(scene, stats_lines);
-	case PAGE: return strcmp(answer->type, "text/html; charset=utf-8") == 0 &&
-		body_renders(scene, stats_page);
+	case JSON: return shows(answer, SITE_JSON, "application/json");
+	case LINES: return shows(answer, SITE_LINES, "text/html; charset=utf-8");
+	case PAGE: return shows(answer, SITE_HOUR, "text/html; charset=utf-8");
+	case DAY: return shows(answer, SITE_DAY, "text/html; charset=utf-8");
+	case MONTH: return shows(answer, SITE_MONTH, "text/html; charset=utf-8");
+	case HISTORY: return shows(answer, SITE_HISTORY, "application/json");
+	case METRICS: return shows(answer, SITE_METRICS,
+		"text/plain; version=0.0.4; charset=utf-8");
+	case TORRENTS: return shows(answer, SITE_TORRENTS, "application/json");
+	case HEALTH: return shows(answer, SITE_HEALTH, "text/plain; charset=utf-8");
 	}
 	return false;
 }
@@ -212,9 +203,10 @@ static void landing(void)
 
 static void landing_of_others(void)
 {
-	static const struct site own = { true, true, own_page, sizeof own_page - 1 };
-	static const struct site empty = { true, true, own_page, 0 };
-	static const struct site none = { true, false, NULL, 0 };
+	static const struct site own = { .stats = true, .landing = true, .page = own_page,
+		.page_size = sizeof own_page - 1 };
+	static const struct site empty = { .stats = true, .landing = true, .page = own_page };
+	static const struct site none = { .stats = true };
 	struct scene *scene = scene_new(&own, SITE_OPEN);
 
 	CHECK(answered(scene, &(struct expected){ "GET / HTTP/1.1|", 200, true, OWN }));
@@ -255,21 +247,89 @@ static void stats(void)
 		CHECK(says(scene, "Access-Control-Allow-Origin: *"));
 		CHECK(says(scene, "Cache-Control: max-age=30") == (cases[i].body != JSON));
 		CHECK(says(scene, "Vary: Accept"));
-		CHECK((strstr(scene->answer.headers, stats_page_policy()) != NULL) ==
+		CHECK((strstr(scene->answer.headers, dashboard_policy()) != NULL) ==
 		    (cases[i].body == PAGE));
 	}
 	scene_free(scene);
 }
 
+/* What is below /stats. */
+static void pages_of_stats(void)
+{
+	static const struct expected cases[] = {
+		{ "GET /stats/day HTTP/1.1|", 200, true, DAY },
+		{ "GET /stats/day?" ECHO " HTTP/1.1|Accept: application/json|", 200, true, DAY },
+		{ "HEAD /stats/month HTTP/1.1|Connection: close|", 200, false, MONTH },
+		{ "GET /stats/history.json HTTP/1.1|Accept: text/html|", 200, true, HISTORY },
+		{ "GET /stats/torrents.json HTTP/1.1|", 404, true, WORDS },
+		{ "GET /stats/week HTTP/1.1|", 404, true, WORDS },
+		{ "GET /metrics HTTP/1.1|", 404, true, WORDS }
+	};
+	struct scene *scene = scene_new(&usual, SITE_OPEN);
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		CHECK(answered(scene, &cases[i]));
+		CHECK((strstr(scene->answer.headers, dashboard_policy()) != NULL) ==
+		    (cases[i].body == DAY || cases[i].body == MONTH));
+		CHECK(says(scene, "Access-Control-Allow-Origin: *") ==
+		    (cases[i].status == 200));
+	}
+	scene_free(scene);
+}
+
+static void torrents(void)
+{
+	static const struct site site = { .stats = true, .torrents = true };
+	struct scene *scene = scene_new(&site, SITE_OPEN);
+
+	CHECK(answered(scene, &(struct expected){
+	    "GET /stats/torrents.json?sort=peers&limit=3 HTTP/1.1|", 200, true, TORRENTS }));
+	scene_free(scene);
+}
+
+/* Who watches the server is served at a port for that, or by everybody's. */
+static void monitors(void)
+{
+	static const struct site site = { .metrics = true };
+	static const struct expected cases[] = {
+		{ "GET /metrics HTTP/1.1|", 200, true, METRICS },
+		{ "GET /metrics HTTP/1.1|Accept: text/html|", 200, true, METRICS },
+		{ "HEAD /metrics?" ECHO " HTTP/1.1|", 200, true, METRICS },
+		{ "GET /metrics/ HTTP/1.1|", 404, true, WORDS },
+		{ "GET /health HTTP/1.1|", 200, true, HEALTH }
+	};
+	struct scene *public = scene_new(&site, SITE_OPEN);
+	struct scene *own = scene_new(&usual, SITE_MONITOR);
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		CHECK(answered(public, &cases[i]));
+		CHECK(answered(own, &cases[i]));
+		CHECK(says(own, "Cache-Control: no-store") == (cases[i].status == 200));
+	}
+	CHECK(answered(public, &(struct expected){ "GET / HTTP/1.1|" UPGRADE VERSION KEY,
+	    101, true, NONE }));
+	CHECK(answered(own, &(struct expected){ "GET /x HTTP/1.1|" UPGRADE VERSION KEY,
+	    404, true, WORDS }));
+	CHECK(answered(own, &(struct expected){ "GET /stats HTTP/1.1|", 200, true, LINES }));
+	scene_free(public);
+	scene_free(own);
+}
+
 static void no_stats(void)
 {
-	static const struct site site = { .landing = true };
+	static const struct site site = { .landing = true, .torrents = true };
 	struct scene *scene = scene_new(&site, SITE_OPEN);
 
 	CHECK(answered(scene, &(struct expected){ "GET /stats HTTP/1.1|", 404, true, WORDS }));
 	CHECK(answered(scene, &(struct expected){ "GET /stats HTTP/1.1|Accept: application/json|",
 	    404, true, WORDS }));
 	CHECK(answered(scene, &(struct expected){ "GET /stats.json HTTP/1.1|", 404, true, WORDS }));
+	CHECK(answered(scene, &(struct expected){ "GET /stats/day HTTP/1.1|", 404, true, WORDS }));
+	CHECK(answered(scene, &(struct expected){ "GET /stats/history.json HTTP/1.1|", 404, true,
+	    WORDS }));
+	CHECK(answered(scene, &(struct expected){ "GET /stats/torrents.json HTTP/1.1|", 404, true,
+	    WORDS }));
+	CHECK(answered(scene, &(struct expected){ "GET /health HTTP/1.1|", 200, true, HEALTH }));
 	CHECK(answered(scene, &(struct expected){ "GET / HTTP/1.1|", 200, true, LANDING }));
 	scene_free(scene);
 }
@@ -504,6 +564,9 @@ int main(void)
 	RUN(landing);
 	RUN(landing_of_others);
 	RUN(stats);
+	RUN(pages_of_stats);
+	RUN(torrents);
+	RUN(monitors);
 	RUN(no_stats);
 	RUN(not_found);
 	RUN(methods);

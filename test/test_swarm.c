@@ -92,7 +92,7 @@ struct model {
 	uint16_t client[IDS];
 	uint32_t now, step;
 	uint32_t met[SWARM_SAME_FULL + 1];  /* how often swarm_join came to what */
-	uint32_t emptied, expired;
+	uint32_t emptied, expired, most;    /* most: downloads had come to their most */
 	uint64_t random;
 };
 
@@ -266,8 +266,45 @@ static void compare_order(const struct model *model)
 	CHECK(found == swarm_totals(model->swarm)->torrents);
 }
 
+/* How many of a torrent's members are of this order; or its downloads. */
+static uint32_t count_in_order(const struct model *model, enum swarm_order order, uint32_t hash)
+{
+	uint32_t at = 0, members = 0, seeders = 0;
+
+	for (; (at = find(model, at, hash, ANY, ANY)) < model->count; at++) {
+		members++;
+		seeders += model->member[at].seeder;
+	}
+	if (order == SWARM_BY_DOWNLOADS)
+		return members > 0 ? model->downloads[hash] : 0;
+	return order == SWARM_BY_PEERS ? members : order == SWARM_BY_SEEDERS ? seeders :
+	    members - seeders;
+}
+
+/* swarm_ranked gives each torrent that has some once, the most first; without orders none. */
+static void compare_ranked(const struct model *model, enum swarm_order order)
+{
+	uint32_t expected[HASHES], hash, torrent = 0, most = ANY, left = 0;
+
+	for (hash = 0; hash < model->hashes; hash++) {
+		expected[hash] = model->limits.ranked ? count_in_order(model, order, hash) : 0;
+		left += expected[hash] > 0;
+	}
+	while ((torrent = swarm_ranked(model->swarm, order, torrent)) != 0) {
+		for (hash = 0; hash < model->hashes && model->torrent[hash] != torrent; hash++)
+			;
+		CHECK(hash < model->hashes && expected[hash] > 0 && expected[hash] <= most);
+		if (hash == model->hashes || left-- == 0)
+			return;
+		most = expected[hash];
+		expected[hash] = 0;
+	}
+	CHECK(left == 0);
+}
+
 static void compare_all(const struct model *model)
 {
+	enum swarm_order order;
 	const char *wrong = swarm_check(model->swarm);
 	uint32_t i;
 
@@ -276,6 +313,8 @@ static void compare_all(const struct model *model)
 		printf("step %u: %s\n", model->step, wrong);
 	compare_totals(model);
 	compare_order(model);
+	for (order = 0; order < SWARM_ORDERS; order++)
+		compare_ranked(model, order);
 	for (i = 0; i < model->hashes; i++)
 		compare_torrent(model, i);
 	for (i = 0; i < model->ids; i++)
@@ -413,7 +452,10 @@ static void op_seed(struct model *model, uint32_t at)
 static void op_completed(struct model *model, uint32_t at)
 {
 	swarm_completed(model->swarm, model->member[at].number);
-	model->downloads[model->member[at].hash]++;
+	if (model->downloads[model->member[at].hash] < SWARM_DOWNLOADS_MAX)
+		model->downloads[model->member[at].hash]++;
+	else
+		model->most++;
 }
 
 static void op_end_link(struct model *model, uint32_t link)
@@ -530,7 +572,7 @@ static void run_steps(struct model *model, uint32_t steps, uint32_t phase, uint3
 static void million_operations(void)
 {
 	static const struct swarm_limits limits = { .links = 30, .torrents = 25,
-		.members = MEMBERS, .per_link = 20 };
+		.members = MEMBERS, .per_link = 20, .ranked = true };
 	struct model model;
 	enum swarm_result result;
 
@@ -539,6 +581,7 @@ static void million_operations(void)
 	for (result = SWARM_JOINED; result <= SWARM_SAME_FULL; result++)
 		CHECK(model.met[result] > 1000);
 	CHECK(model.emptied > 20 && model.expired > 10000);
+	CHECK(SWARM_DOWNLOADS_MAX > 100 || model.most > 1000);
 	model_end(&model);
 }
 
@@ -550,7 +593,8 @@ static void tiny_tables(void)
 
 	for (i = 0; i < 81; i++) {
 		struct swarm_limits limits = { .links = 1 + i % 3 * 3, .torrents = 1 + i / 3 % 3,
-			.members = 1 + i / 9 % 3 * 3, .per_link = 1 + i / 27 };
+			.members = 1 + i / 9 % 3 * 3, .per_link = 1 + i / 27,
+			.ranked = i % 4 < 2 };
 		enum swarm_result result;
 
 		model_start(&model, &limits, limits.torrents + 1, i % 2 == 0 ? 1 : 4);
@@ -566,7 +610,7 @@ static void tiny_tables(void)
 /* A swarm that has never had a member, and what is asked of number 0. */
 static void nothing(void)
 {
-	static const struct swarm_limits limits = { 1, 1, 1, 1 };
+	static const struct swarm_limits limits = { 1, 1, 1, 1, true };
 	struct swarm_counts counts;
 	uint32_t members[SWARM_SAMPLE_MAX];
 	struct model model;
@@ -582,10 +626,69 @@ static void nothing(void)
 	model_end(&model);
 }
 
+/* Orders from their first torrent to their last: of equals the latest comer is first. */
+static void orders(void)
+{
+	static const struct swarm_limits limits = { 9, 4, 8, 8, true };
+	static const uint32_t hashes[6] = { 1, 2, 2, 3, 3, 3 };
+	struct swarm *swarm = swarm_init(guard_alloc(swarm_size(&limits)), &limits, &secret);
+	uint32_t member[6], torrent[4] = { 0 }, i;
+	uint16_t client;
+
+	for (i = 0; i < 6; i++)
+		CHECK(join(swarm, hashes[i], i, i + 1, 0, &member[i]) == SWARM_JOINED);
+	for (i = 1; i <= 3; i++) {
+		torrent[i] = torrent_of(swarm, i);
+		CHECK(swarm_ranked(swarm, SWARM_BY_PEERS, torrent[i]) == torrent[i - 1]);
+	}
+	CHECK(swarm_ranked(swarm, SWARM_BY_PEERS, 0) == torrent[3]);
+	CHECK(swarm_ranked(swarm, SWARM_BY_SEEDERS, 0) == 0);
+	CHECK(swarm_ranked(swarm, SWARM_BY_DOWNLOADS, 0) == 0);
+	swarm_completed(swarm, member[1]);
+	swarm_seed(swarm, member[0]);
+	swarm_seed(swarm, member[0]);
+	CHECK(swarm_ranked(swarm, SWARM_BY_SEEDERS, 0) == torrent[1]);
+	CHECK(swarm_ranked(swarm, SWARM_BY_SEEDERS, torrent[1]) == 0);
+	CHECK(swarm_ranked(swarm, SWARM_BY_LEECHERS, torrent[2]) == 0);
+	CHECK(swarm_ranked(swarm, SWARM_BY_DOWNLOADS, 0) == torrent[2]);
+	swarm_leave(swarm, member[5], &client);
+	CHECK(swarm_ranked(swarm, SWARM_BY_PEERS, 0) == torrent[3]);
+	CHECK(swarm_ranked(swarm, SWARM_BY_PEERS, torrent[3]) == torrent[2]);
+	swarm_leave(swarm, member[1], &client);
+	swarm_leave(swarm, member[2], &client);
+	CHECK(swarm_ranked(swarm, SWARM_BY_DOWNLOADS, 0) == 0);
+	CHECK(swarm_ranked(swarm, SWARM_BY_PEERS, torrent[3]) == torrent[1]);
+	CHECK(swarm_check(swarm) == NULL);
+	guard_free(swarm, swarm_size(&limits));
+}
+
+/* Downloads add up to far more than there are members, and may differ in every torrent. */
+static void orders_downloads(void)
+{
+	static const struct swarm_limits limits = { 40, 40, 40, 1, true };
+	struct swarm *swarm = swarm_init(guard_alloc(swarm_size(&limits)), &limits, &secret);
+	uint32_t member, torrent = 0, i, j;
+
+	for (i = 1; i <= 40; i++) {
+		CHECK(join(swarm, i, i, i, 0, &member) == SWARM_JOINED);
+		for (j = 0; j < i * 100; j++)
+			swarm_completed(swarm, member);
+	}
+	CHECK(swarm_check(swarm) == NULL);
+	for (i = 40; i >= 1; i--) {
+		torrent = swarm_ranked(swarm, SWARM_BY_DOWNLOADS, torrent);
+		CHECK(torrent == torrent_of(swarm, i));
+		CHECK(swarm_counts(swarm, torrent).downloads ==
+		    (i * 100 < SWARM_DOWNLOADS_MAX ? i * 100 : SWARM_DOWNLOADS_MAX));
+	}
+	CHECK(swarm_ranked(swarm, SWARM_BY_DOWNLOADS, torrent) == 0);
+	guard_free(swarm, swarm_size(&limits));
+}
+
 /* A client is counted under what it came with first, until its last membership ends. */
 static void client_given_back(void)
 {
-	static const struct swarm_limits limits = { 4, 4, 8, 8 };
+	static const struct swarm_limits limits = { 4, 4, 8, 8, false };
 	struct model model;
 	uint8_t id[SWARM_ID_SIZE];
 	uint32_t first = 0, second = 0;
@@ -605,7 +708,7 @@ static void client_given_back(void)
 /* Only a link's newest membership is told at once. */
 static void recent(void)
 {
-	static const struct swarm_limits limits = { 4, 4, 8, 8 };
+	static const struct swarm_limits limits = { 4, 4, 8, 8, false };
 	struct model model;
 	uint8_t one[SWARM_ID_SIZE], two[SWARM_ID_SIZE];
 	uint32_t first = 0, second = 0;
@@ -635,7 +738,7 @@ static void recent(void)
 /* Who was not heard of for longest goes first, by a clock that only the test moves. */
 static void expiry_order(void)
 {
-	static const struct swarm_limits limits = { 100, 10, 100, 10 };
+	static const struct swarm_limits limits = { 100, 10, 100, 10, false };
 	struct swarm *swarm = swarm_init(guard_alloc(swarm_size(&limits)), &limits, &secret);
 	uint32_t member[100], i, due;
 	uint16_t client;
@@ -692,7 +795,7 @@ static void crowd_start(struct crowd *crowd, uint32_t others, uint32_t own)
 {
 	uint32_t i, mine = 0, theirs = 0;
 
-	*crowd = (struct crowd){ .limits = { 2 * CROWD, 16, 2 * CROWD - 1, 8 }, .own = own,
+	*crowd = (struct crowd){ .limits = { 2 * CROWD, 16, 2 * CROWD - 1, 8, true }, .own = own,
 		.others = others, .random = others * 8 + own };
 	memset(crowd->which, 0xff, sizeof crowd->which);
 	crowd->swarm = swarm_init(guard_alloc(swarm_size(&crowd->limits)), &crowd->limits,
@@ -872,7 +975,7 @@ static void sample_stranger(void)
 /* What the samples of a swarm of 200 come to, under a secret. */
 static uint64_t samples_of(const struct hash_secret *with)
 {
-	static const struct swarm_limits limits = { 200, 1, 200, 1 };
+	static const struct swarm_limits limits = { 200, 1, 200, 1, false };
 	struct swarm *swarm = swarm_init(guard_alloc(swarm_size(&limits)), &limits, with);
 	uint32_t members[SWARM_SAMPLE_MAX] = { 0 }, i;
 	uint64_t sum = 0;
@@ -969,9 +1072,9 @@ static void wave_out(struct swarm *swarm, uint32_t count_in, const uint32_t *mem
 }
 
 /* Every entry of every table in use, twice; these sizes end at the guard page to the byte. */
-static void memory_full(void)
+static void memory_full_of(bool ranked)
 {
-	static const struct swarm_limits limits = { 1024, 1024, 1024, 1 };
+	const struct swarm_limits limits = { 1024, 1024, 1024, 1, ranked };
 	struct swarm *swarm = swarm_init(guard_alloc(swarm_size(&limits)), &limits, &secret);
 	uint32_t members[1024], member = 0, wave;
 
@@ -984,10 +1087,28 @@ static void memory_full(void)
 	guard_free(swarm, swarm_size(&limits));
 }
 
+static void memory_full(void)
+{
+	memory_full_of(false);
+	memory_full_of(true);
+}
+
+/* Orders cost 64 bytes a torrent, and 16 for each count that members can have at once. */
+static void memory_ranked(void)
+{
+	struct swarm_limits limits = { 100, 1048575, 1048575, 4, false };
+	size_t without = swarm_size(&limits);
+
+	limits.ranked = true;
+	CHECK(swarm_size(&limits) > without);
+	CHECK(swarm_size(&limits) <= without + (size_t)64 * 1048576 + 3 * 16 * 1448 +
+	    4 * PAGE);
+}
+
 /* A second and a third wave of as many find their entries where the first left them. */
 static void memory_again(void)
 {
-	static const struct swarm_limits limits = { 100000, 100000, 100000, 4 };
+	static const struct swarm_limits limits = { 100000, 100000, 100000, 4, true };
 	static uint32_t members[3000];
 	struct swarm *swarm = swarm_init(guard_alloc(swarm_size(&limits)), &limits, &secret);
 	size_t written, real;
@@ -1006,18 +1127,19 @@ static void memory_again(void)
 }
 
 /* A few in tables for a million cost little: a membership at most 150 bytes, all told. */
-static void memory_small(void)
+static void memory_small_of(bool ranked)
 {
-	static const struct swarm_limits limits = { 1048576, 1048576, 1048576, 4096 };
+	const struct swarm_limits limits = { 1048576, 1048576, 1048576, 4096, ranked };
 	static uint32_t members[15000];
 	void *memory = guard_alloc(swarm_size(&limits));
 	size_t before = resident(memory), page = guard_pages(0), real;
+	size_t orders_pages = ranked ? SWARM_ORDERS : 0;
 	struct swarm *swarm = swarm_init(memory, &limits, &secret);
 	uint32_t member;
 
-	CHECK(resident(swarm) <= before + 4 * page);
+	CHECK(resident(swarm) <= before + (4 + orders_pages) * page);
 	CHECK(join(swarm, 1, 1, 1, 0, &member) == SWARM_JOINED);
-	CHECK(resident(swarm) <= before + 16 * page);
+	CHECK(resident(swarm) <= before + (16 + 2 * orders_pages) * page);
 	swarm_leave(swarm, member, &(uint16_t){ 0 });
 	wave_in(swarm, 0, 300, 15000, members);
 	real = resident(swarm);
@@ -1028,11 +1150,19 @@ static void memory_small(void)
 	guard_free(swarm, swarm_size(&limits));
 }
 
+static void memory_small(void)
+{
+	memory_small_of(false);
+	memory_small_of(true);
+}
+
 int main(void)
 {
 	/* A chain that became a ring must not hold up who runs the tests. */
 	alarm(120);
 	RUN(nothing);
+	RUN(orders);
+	RUN(orders_downloads);
 	RUN(client_given_back);
 	RUN(recent);
 	RUN(tiny_tables);
@@ -1044,6 +1174,7 @@ int main(void)
 	RUN(sample_stranger);
 	RUN(sample_repeats);
 	RUN(memory_full);
+	RUN(memory_ranked);
 	RUN(memory_again);
 	RUN(memory_small);
 	return test_end();

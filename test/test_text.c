@@ -161,6 +161,24 @@ static void numbers(void)
 	}
 }
 
+/* Digits in groups of three, at each length. */
+static void grouped(void)
+{
+	static const struct { uint64_t number; const char *text; } cases[] = {
+		{ 0, "0" }, { 7, "7" }, { 12, "12" }, { 999, "999" }, { 1000, "1,000" },
+		{ 12345, "12,345" }, { 100000, "100,000" }, { 1000007, "1,000,007" },
+		{ UINT64_MAX, "18,446,744,073,709,551,615" }
+	};
+	char memory[32];
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct text text = TEXT_IN(memory);
+
+		text_add_grouped(&text, cases[i].number);
+		CHECK(strcmp(text_end(&text), cases[i].text) == 0);
+	}
+}
+
 /* Every byte, as the header says of it. */
 static void every_byte(void)
 {
@@ -226,6 +244,7 @@ int main(void)
 	RUN(every_size);
 	RUN(one_after_the_other);
 	RUN(numbers);
+	RUN(grouped);
 	RUN(every_byte);
 	RUN(every_character);
 	RUN(ends);

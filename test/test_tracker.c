@@ -29,6 +29,7 @@ struct world {
 	struct log sent;                /* LINK<MESSAGE and LINK? for a ping, each a line */
 	struct log told;                /* events with the first byte of both ids, and warnings */
 	uint32_t silent[LINKS + 1];     /* what `unanswered` says of a link */
+	struct counters counters;
 };
 
 static void log_bytes(struct log *log, const char *bytes, size_t length)
@@ -99,6 +100,13 @@ static void sink_warning(void *context, const char *text)
 	log_text(&world->told, "\n");
 }
 
+static void sink_refused(void *context, enum counter why)
+{
+	struct world *world = context;
+
+	world->counters.of[why]++;
+}
+
 static struct tracker_options usual_options(void)
 {
 	return (struct tracker_options){
@@ -113,7 +121,8 @@ static struct world *world_new(struct tracker_options options)
 	struct world *world = calloc(1, sizeof *world);
 
 	options.sink = (struct tracker_sink){ world, sink_send, sink_ping, sink_unanswered,
-		sink_event, sink_warning, options.sink.admit };
+		sink_event, sink_warning, options.sink.admit, sink_refused };
+	options.counters = &world->counters;
 	world->size = tracker_size(&options);
 	world->tracker = tracker_init(guard_alloc(world->size), &options);
 	world->now = 5000;
@@ -252,6 +261,56 @@ static void replies(void)
 	CHECK(tracker_totals(world->tracker)->torrents == 0);
 	say(world, 2, ANNOUNCE("A", "b", ""));          /* having left, it is a leecher again */
 	SENT(REPLY("2", "0", "1", "A"));
+	world_free(world);
+}
+
+/* Each message is counted once, as what it was, and so is what it led to. */
+static void counted(void)
+{
+	static const struct {
+		const char *message;
+		enum counter counts[5];         /* up by one each; 0 ends them */
+	} steps[] = {
+		{ "", { COUNT_KEEP_ALIVES } }, { "{}", { COUNT_KEEP_ALIVES } },
+		{ "{", { COUNT_INVALID, COUNT_OUT_FAILURES } },
+		{ "{'action':'dance'}", { COUNT_INVALID, COUNT_OUT_FAILURES } },
+		{ ANNOUNCE("A", "a", ""), { COUNT_ANNOUNCES, COUNT_UPDATE, COUNT_OUT_REPLIES } },
+		{ ANNOUNCE("A", "a", ",'event':'started'"),
+		    { COUNT_ANNOUNCES, COUNT_STARTED, COUNT_OUT_REPLIES } },
+		{ ANNOUNCE("A", "a", OFFERS(OFFER("1") "," OFFER("2"))),
+		    { COUNT_ANNOUNCES, COUNT_UPDATE, COUNT_OUT_REPLIES, COUNT_OUT_OFFERS } },
+		{ ANNOUNCE("A", "a", ANSWER("b", "1")),
+		    { COUNT_ANSWERS, COUNT_UPDATE, COUNT_OUT_ANSWERS } },
+		{ ANNOUNCE("A", "a", ",'event':'completed'"),
+		    { COUNT_ANNOUNCES, COUNT_COMPLETED, COUNT_OUT_REPLIES } },
+		{ "{'action':'scrape','info_hash':'#A'}", { COUNT_SCRAPES, COUNT_OUT_SCRAPES } },
+		{ "{'action':'scrape'}",
+		    { COUNT_SCRAPES, COUNT_REFUSED_SCRAPE, COUNT_OUT_FAILURES } },
+		{ ANNOUNCE("B", "a", ""),
+		    { COUNT_ANNOUNCES, COUNT_REFUSED_TORRENTS, COUNT_OUT_FAILURES } },
+		{ ANNOUNCE("A", "c", ""),
+		    { COUNT_ANNOUNCES, COUNT_REFUSED_PEERS, COUNT_OUT_FAILURES } },
+		{ ANNOUNCE("A", "a", ",'event':'stopped'"),
+		    { COUNT_ANNOUNCES, COUNT_STOPPED, COUNT_OUT_REPLIES } }
+	};
+	struct tracker_options options = usual_options();
+	struct counters expected;
+	struct world *world;
+
+	options.limits.torrents = 1;
+	options.limits.members = 2;
+	world = world_new(options);
+	say(world, 2, ANNOUNCE("A", "b", ""));
+	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+		expected = world->counters;
+		for (int n = 0; n < 5 && steps[i].counts[n] != 0; n++)
+			expected.of[steps[i].counts[n]]++;
+		say(world, 1, steps[i].message);
+		if (memcmp(&expected, &world->counters, sizeof expected) != 0)
+			printf("step %zu: %s\n", i, steps[i].message);
+		CHECK(memcmp(&expected, &world->counters, sizeof expected) == 0);
+	}
+	forget(world);
 	world_free(world);
 }
 
@@ -1229,6 +1288,7 @@ static void at_random(void)
 int main(void)
 {
 	RUN(replies);
+	RUN(counted);
 	RUN(bytes_of_ids);
 	RUN(intervals);
 	RUN(downloads);

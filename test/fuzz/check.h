@@ -14,6 +14,7 @@
 
 #include "../../buf.h"
 #include "../../quota.h"
+#include "../../rank.h"
 #include "../../server.h"
 #include "../../stats.h"
 #include "../../swarm.h"
@@ -29,17 +30,27 @@
 #define UNNOTICED_END
 #endif
 
+#define CHECK_RANK_PLACES 3     /* that check_rank_guard needs */
+
 /* Memory by a number of the caller's, the same for a size that is the same: zeros, or not. */
 enum { PLACE_INPUT, PLACE_PAGE, PLACE_CONNS, PLACE_POOL, PLACE_PLAIN, PLACE_CIPHER, PLACE_LINKS,
 	PLACE_TLS, PLACE_TRACKER, PLACE_CLIENTS, PLACE_TEXT, PLACE_SCRATCH, PLACE_SWARM,
 	PLACE_QUOTA, PLACE_TORRENTS, PLACE_PEERS, PLACE_MEMBERS, PLACE_SWARM_LINKS, PLACE_TABLES,
-	PLACES };
+	PLACE_RANKS, PLACE_RANKS_END = PLACE_RANKS + CHECK_RANK_PLACES * SWARM_ORDERS, PLACES };
 void *place_zeros(unsigned number, size_t size);
 void *place_garbage(unsigned number, size_t size);
 
 /* Everything in a swarm: recounted, each entry in exactly one list of each kind, no free entry
  * named by anything, every entry found where it is looked up. */
 void check_swarm(const struct swarm *swarm);
+
+/* Everything in an order of things numbered 1 to capacity: each in the list of its count or,
+ * without one, in none; the lists in a ring; those in use and those given back are all that there
+ * were. */
+void check_rank(const struct rank *rank, uint32_t capacity, uint32_t sum);
+
+/* An order whose parts are guarded, in CHECK_RANK_PLACES places. */
+struct rank *check_rank_guard(unsigned place, uint32_t capacity, uint32_t sum);
 
 /* Is some peer other than this one a member of the torrent by that link? */
 bool check_swarm_other(const struct swarm *swarm, uint32_t torrent, uint32_t peer, uint32_t link);

@@ -176,6 +176,21 @@ static void check_counts(const struct swarm *swarm)
 	free(peers);
 }
 
+static void check_all_orders(const struct swarm *swarm)
+{
+	const struct swarm_limits *limits = &swarm->limits;
+	enum swarm_order order;
+
+	for (order = 0; order < SWARM_ORDERS; order++) {
+		MUST(limits->ranked == (swarm->orders[order] != NULL));
+		if (limits->ranked)
+			check_rank(swarm->orders[order], limits->torrents,
+			    order_sum(limits, order));
+		else
+			MUST(swarm_ranked(swarm, order, 0) == 0);
+	}
+}
+
 void check_swarm(const struct swarm *swarm)
 {
 	const char *wrong;
@@ -184,6 +199,7 @@ void check_swarm(const struct swarm *swarm)
 	check_all_peers(swarm);
 	check_all_members(swarm);
 	check_counts(swarm);
+	check_all_orders(swarm);
 	wrong = swarm_check(swarm);
 	if (wrong != NULL)
 		fuzz_fail(__FILE__, __LINE__, __func__, wrong);
@@ -208,6 +224,7 @@ struct swarm *check_swarm_guard(const struct swarm_limits *limits,
 	    secret);
 	size_t tables = pages_round(hash_table_size(limits->torrents)) +
 	    3 * pages_round(hash_table_size(limits->members));
+	enum swarm_order order;
 
 	swarm->torrent = place_zeros(PLACE_TORRENTS, (torrents + 1) * sizeof(struct torrent));
 	swarm->peer = place_zeros(PLACE_PEERS, (members + 1) * sizeof(struct peer));
@@ -215,6 +232,9 @@ struct swarm *check_swarm_guard(const struct swarm_limits *limits,
 	swarm->link = place_zeros(PLACE_SWARM_LINKS,
 	    ((size_t)limits->links + 1) * sizeof(struct link));
 	init_tables(swarm, place_zeros(PLACE_TABLES, tables));
+	for (order = 0; limits->ranked && order < SWARM_ORDERS; order++)
+		swarm->orders[order] = check_rank_guard(PLACE_RANKS + CHECK_RANK_PLACES * order,
+		    limits->torrents, order_sum(limits, order));
 	return swarm;
 }
 

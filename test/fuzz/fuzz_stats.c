@@ -1,6 +1,7 @@
 /* fuzz_stats.c - client names, which strangers choose, on their way to JSON and HTML. */
 #include "fuzz.h"
 
+#include "../../dashboard.h"
 #include "../../stats.h"
 #include "tree.h"
 
@@ -71,6 +72,23 @@ static void check_html(const char *text, size_t length)
 		MUST(text[i] == '\n' || ((uint8_t)text[i] >= ' ' && text[i] != 0x7f));
 }
 
+/* The page has a style and a script of its own, before and after all else. */
+static void check_page(const char *text, size_t length)
+{
+	static const char start[] = "</style>", end[] = "<script>";
+	size_t from = 0, to = length - (sizeof end - 1);
+
+	MUST(length < DASHBOARD_TEXT_MAX);
+	MUST(memcmp(text + length - 8, "</html>\n", 8) == 0);
+	while (memcmp(text + from, start, sizeof start - 1) != 0)
+		from++;
+	while (memcmp(text + to, end, sizeof end - 1) != 0)
+		to--;
+	check_html(text + from, to - from);
+	MUST(tags(text, length, "<script") == 1);
+	MUST(tags(text, length, "</svg>") <= 2 * DASHBOARD_CLIENTS);
+}
+
 static void render(const struct stats_numbers *numbers, uint32_t peers)
 {
 	char *text = malloc(STATS_TEXT_MAX);
@@ -78,8 +96,8 @@ static void render(const struct stats_numbers *numbers, uint32_t peers)
 	if (text == NULL)
 		abort();
 	check_json(numbers, text, peers);
-	check_html(text, stats_page(numbers, text));
 	check_html(text, stats_lines(numbers, text));
+	check_page(text, dashboard(numbers, NULL, HISTORY_HOUR, text));
 	free(text);
 }
 
@@ -121,8 +139,9 @@ int fuzz_stats(const uint8_t *data, size_t size)
 	if (memory == NULL)
 		abort();
 	numbers.clients = clients = stats_clients_init(memory, &secret);
-	numbers.tls = (struct stats_tls){ .on = size % 2 == 1, .now = 1000000000,
+	numbers.tls = (struct stats_tls){ .on = size % 2 == 1,
 		.not_after = (int64_t)size * 100000 };
+	numbers.now = 1000000000;
 	join_and_leave(clients, &numbers, data, count < JOINED_MAX ? count : JOINED_MAX);
 	free(memory);
 	return 0;

@@ -2,7 +2,8 @@
  * fuzz_swarm.c - swarm.c by its operations, against a plain array of memberships; between them all
  * of its tables are looked through.
  *
- * The first byte chooses the limits; then each operation is a byte and what it needs.
+ * The first byte chooses the limits, and whether torrents are kept in order; then each operation is
+ * a byte and what it needs.
  */
 #include "fuzz.h"
 
@@ -24,7 +25,7 @@ static struct plain plain[MEMBERS_MAX];         /* in order of time */
 static uint32_t count, now;
 static uint32_t downloads[256];
 static struct swarm *swarm;
-static const struct swarm_limits *limits;
+static struct swarm_limits limits;
 
 /* -- looking -------------------------------------------------------------------------------- */
 
@@ -94,6 +95,21 @@ static void check_member(uint32_t i)
 	MUST(memcmp(swarm_member_hash(swarm, at->member), hash, sizeof hash) == 0);
 }
 
+/* The largest torrent, and only where there are orders. */
+static void check_largest(void)
+{
+	uint32_t largest = swarm_ranked(swarm, SWARM_BY_PEERS, 0), most = 0, i;
+	struct swarm_counts counts = swarm_counts(swarm, largest);
+	uint32_t members[256] = { 0 };
+
+	MUST((largest != 0) == (limits.ranked && count > 0));
+	for (i = 0; i < count && limits.ranked; i++) {
+		if (++members[plain[i].torrent] > most)
+			most++;
+	}
+	MUST(counts.complete + counts.incomplete == most);
+}
+
 static void check(void)
 {
 	uint32_t i;
@@ -101,6 +117,7 @@ static void check(void)
 	check_swarm(swarm);
 	MUST(swarm_totals(swarm)->members == count);
 	MUST(swarm_oldest(swarm) == (count > 0 ? plain[0].member : 0));
+	check_largest();
 	for (i = 0; i < count; i++)
 		check_member(i);
 	for (i = 0; i < count && i < 4; i++)
@@ -119,20 +136,20 @@ static enum swarm_result plain_room(uint8_t torrent, uint8_t peer, uint32_t link
 		different += !torrents[plain[i].torrent];
 		torrents[plain[i].torrent] = true;
 	}
-	if (of_link >= limits->per_link)
+	if (of_link >= limits.per_link)
 		return SWARM_LINK_FULL;
 	if (count_of(torrent, peer) >= SWARM_SAME_MAX)
 		return SWARM_SAME_FULL;
-	if (!torrents[torrent] && different >= limits->torrents)
+	if (!torrents[torrent] && different >= limits.torrents)
 		return SWARM_TORRENTS_FULL;
-	return count >= limits->members ? SWARM_MEMBERS_FULL : SWARM_JOINED;
+	return count >= limits.members ? SWARM_MEMBERS_FULL : SWARM_JOINED;
 }
 
 static void join(struct input *input)
 {
 	uint8_t torrent = input_byte(input) % 40, peer = input_byte(input) % 60;
 	uint8_t how = input_byte(input), id[SWARM_ID_SIZE], hash[SWARM_ID_SIZE];
-	uint32_t link = how % limits->links + 1, member = 0;
+	uint32_t link = how % limits.links + 1, member = 0;
 	enum swarm_family family = (enum swarm_family)(peer % 3);
 	enum swarm_result room = plain_room(torrent, peer, link);
 
@@ -243,18 +260,21 @@ static void operate(struct input *input)
 int fuzz_swarm(const uint8_t *data, size_t size)
 {
 	static const struct swarm_limits all[] = {
-		{ 6, 6, 20, 8 }, { 1, 1, 1, 1 }, { 3, 2, 5, 3 }, { 9, 40, MEMBERS_MAX, 200 },
-		{ 200, 20, 100, 2 }, { 30, 40, 300, 65535 }
+		{ 6, 6, 20, 8, false }, { 1, 1, 1, 1, false }, { 3, 2, 5, 3, false },
+		{ 9, 40, MEMBERS_MAX, 200, false }, { 200, 20, 100, 2, false },
+		{ 30, 40, 300, 65535, false }
 	};
 	static const struct hash_secret secret = { { 5, 6 } };
 	struct input input = { data, size };
+	uint8_t which = input_byte(&input);
 	int operations = 0;
 
-	limits = &all[input_byte(&input) % 6];
+	limits = all[which % 6];
+	limits.ranked = which / 6 % 2 == 1;
 	count = 0;
 	now = 1;
 	memset(downloads, 0, sizeof downloads);
-	swarm = check_swarm_guard(limits, &secret);
+	swarm = check_swarm_guard(&limits, &secret);
 	while (input.left > 0 && operations++ < OPERATIONS_MAX) {
 		operate(&input);
 		if (operations < CHECKED || operations % 8 == 0)

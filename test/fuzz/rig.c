@@ -144,15 +144,15 @@ void __wrap_conn_send_frame(struct uwt_server *server, uint32_t number, enum ws_
 }
 
 void __real_conn_close_websocket(struct uwt_server *server, uint32_t number, uint16_t status,
-    bool at_once);
+    bool at_once, enum counter cause);
 void __wrap_conn_close_websocket(struct uwt_server *server, uint32_t number, uint16_t status,
-    bool at_once);
+    bool at_once, enum counter cause);
 void __wrap_conn_close_websocket(struct uwt_server *server, uint32_t number, uint16_t status,
-    bool at_once)
+    bool at_once, enum counter cause)
 {
 	if (world.on)
 		step(RIG_CLOSE, status);
-	__real_conn_close_websocket(server, number, status, at_once);
+	__real_conn_close_websocket(server, number, status, at_once, cause);
 }
 
 /* -- what the program is told ----------------------------------------------------------------- */
@@ -365,6 +365,19 @@ static void client_leave(struct client *client)
 {
 	struct world_socket *socket = &world.sockets[client->peer];
 
+/* With nobody there, whoever came has ended, of one cause. */
+static void check_counters(const struct uwt_server *server)
+{
+	uint64_t ended = 0;
+	int i;
+
+	for (i = COUNT_ENDED_FIRST; i <= COUNT_ENDED_LAST; i++)
+		ended += server->counters.of[i];
+	MUST(server->counters.of[COUNT_ACCEPTED] == ended);
+	MUST(server->counters.of[COUNT_HTTP_101] >= server->counters.of[COUNT_UPGRADED]);
+	MUST(server->websockets == 0 && server->monitors == 0);
+}
+
 	client->left = true;
 	socket->in_ended = true;
 	socket->window = socket->chunk = WORLD_ANY;
@@ -377,6 +390,7 @@ static void check_nothing(void)
 
 	MUST(memcmp(totals, &none, sizeof none) == 0);
 	MUST(rig.server->conns.live == 0 && rig.server->refused == 0);
+	check_counters(rig.server);
 	MUST(buf_pool_used(rig.server->pool) == 0);
 	MUST(rig.server->secure.tls == NULL || (tls_totals(rig.server->secure.tls).open == 0 &&
 	    tls_totals(rig.server->secure.tls).handshaking == 0 &&

@@ -370,7 +370,8 @@ WRAP(int, clock_gettime, clockid_t clock, struct timespec *time)
 		return (int)fail(EPERM);
 	}
 	world.now += world.tick;
-	*time = (struct timespec){ .tv_sec = (time_t)(world.now / 1000000),
+	*time = (struct timespec){ .tv_sec = (time_t)(world.now / 1000000) +
+		(clock == CLOCK_REALTIME ? 1800000000 : 0),
 		.tv_nsec = (long)(world.now % 1000000) * 1000 };
 	return 0;
 }
