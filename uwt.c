@@ -623,6 +623,7 @@ static void serve(struct program *program)
 			reload_asked = 0;
 			reload_pairs(program);
 			reload_lists(program);
+			more = true;
 		}
 		if (stops_asked > 0 && !closing) {
 			closing = true;

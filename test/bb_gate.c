@@ -110,6 +110,20 @@ static void gate_reload(void)
 	refused(server, client, one);
 }
 
+/* SIGHUP that comes while it starts, when nothing else will happen for long. */
+static void gate_reload_early(void)
+{
+	char *page = test_path("page");
+	struct server *server;
+
+	CHECK(mkfifo(page, 0600) == 0);
+	server = server_start_under(format_text("exec 9<>%s && { (sleep 0.5; kill -HUP $$; "
+	    "sleep 0.1; echo x >&9) & trap '' HUP; exec 9>&-; }", page),
+	    OPTIONS("--index", page, "--deny-list",
+	    test_file("list", format_text("%s\n", id_hex(id_hash())))));
+	line_comes(server, "lists reloaded: 1 denied");
+}
+
 /* With an error those before stay in force, and somebody is told. */
 static void gate_reload_fails(void)
 {
@@ -482,7 +496,8 @@ static void gate_hook(void)
 const struct bb_test bb_gate[] = {
 	TEST(gate_allow_list, FITS, 0), TEST(gate_deny_list, FITS, 0),
 	TEST(gate_both_lists, FITS, 0), TEST(gate_reload, FITS, 0),
-	TEST(gate_reload_fails, FITS, 0), TEST(gate_reload_under_load, LARGE, 0),
+	TEST(gate_reload_early, FITS, 8), TEST(gate_reload_fails, FITS, 0),
+	TEST(gate_reload_under_load, LARGE, 0),
 	TEST(gate_start_fails, FITS, 0), TEST(gate_filter_allows, FITS, 0),
 	TEST(gate_filter_refuses, FITS, 0), TEST(gate_filter_question, PLAIN, 0),
 	TEST(gate_filter_dead, FITS, 0), TEST(gate_filter_dies, FITS, 0),
