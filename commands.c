@@ -1,10 +1,10 @@
 /* commands.c - see commands.h */
 #include "commands.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "clock.h"
+#include "log.h"
 #include "question.h"
 
 #define HEADERS_MAX 64          /* that a request can have */
@@ -47,8 +47,31 @@ static const char *hook_line(void *context, const char *line, size_t length)
 
 static void tell_end(const struct commands *commands, const char *name, const char *why)
 {
-	if (!commands->options.silent)
-		fprintf(stderr, "uwt: the command of %s: %s; it is started again\n", name, why);
+	log_line(commands->options.log, LOG_ERROR, "the command of %s: %s; it is started again",
+	    name, why);
+}
+
+/* The first start is none that must be known. */
+static void tell_start(const struct commands *commands, const char *name, bool *fell)
+{
+	if (*fell)
+		log_line(commands->options.log, LOG_INFO, "the command of %s: it was started again",
+		    name);
+	*fell = false;
+}
+
+static void filter_started(void *context)
+{
+	struct commands *commands = context;
+
+	tell_start(commands, "--filter", &commands->filter_fell);
+}
+
+static void hook_started(void *context)
+{
+	struct commands *commands = context;
+
+	tell_start(commands, "--hook", &commands->hook_fell);
 }
 
 /* Nobody waits for an answer that cannot come. */
@@ -58,6 +81,7 @@ static void filter_ended(void *context, const char *why)
 	struct uwt_verdict verdict = verdict_without(commands);
 
 	commands->asked = 0;
+	commands->filter_fell = true;
 	if (commands->server != NULL)
 		uwt_server_answer_all(commands->server, &verdict);
 	tell_end(commands, "--filter", why);
@@ -65,12 +89,10 @@ static void filter_ended(void *context, const char *why)
 
 static void hook_ended(void *context, const char *why)
 {
-	tell_end(context, "--hook", why);
-}
+	struct commands *commands = context;
 
-static void started(void *context)
-{
-	(void)context;
+	commands->hook_fell = true;
+	tell_end(commands, "--hook", why);
 }
 
 /* -- their life --------------------------------------------------------------------------- */
@@ -80,10 +102,12 @@ void commands_init(struct commands *commands, const struct commands_options *opt
 {
 	commands->options = *options;
 	commands->server = NULL;
+	commands->filter_fell = commands->hook_fell = false;
 	commands->asked = 0;
-	commands->filter_calls = (struct helper_calls){ commands, filter_line, started,
+	commands->filter_calls = (struct helper_calls){ commands, filter_line, filter_started,
 		filter_ended };
-	commands->hook_calls = (struct helper_calls){ commands, hook_line, started, hook_ended };
+	commands->hook_calls = (struct helper_calls){ commands, hook_line, hook_started,
+		hook_ended };
 	if (options->filter != NULL)
 		helper_init(&commands->filter, opener, 0, &commands->filter_calls);
 	if (options->hook != NULL)

@@ -23,13 +23,14 @@
 #define COMMANDS_MAX 2              /* descriptors to watch */
 #define COMMANDS_LINE_MAX 131072    /* bytes of a question: a request's head, with its escapes */
 
+struct log;
 struct opener;
 
 /* What the operator gave; NULL: no such command. The opener has them in this order. */
 struct commands_options {
 	const char *filter, *hook;
 	bool fail_open;             /* who cannot be asked about may */
-	bool silent;                /* print nothing on standard error */
+	const struct log *log;      /* must outlive the commands */
 };
 
 /* Large; only what is used is touched. */
@@ -38,6 +39,7 @@ struct commands {
 	struct uwt_server *server;
 	struct helper filter, hook;
 	struct helper_calls filter_calls, hook_calls;
+	bool filter_fell, hook_fell;    /* it has ended, and has not started since */
 	uint64_t asked;             /* ms: the first question since the filter last said anything, 0: none */
 	char line[COMMANDS_LINE_MAX];
 };

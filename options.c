@@ -103,6 +103,9 @@ static const struct option table[] = {
 	    "keep the system calls that serving does not take" },
 	{ "config", 'c', KIND_TEXT, "FILE", 0, 0, AT(config), true,
 	    "read options from a file" },
+	{ "log", 0, KIND_TEXT, "FORMAT", 0, 0, AT(log), false,
+	    "tell on standard error also when it starts, reloads and ends,\n"
+	    "all as text or json" },
 	{ "quiet", 'q', KIND_FLAG, NULL, 0, 0, AT(quiet), false, "print errors only" },
 	{ "silent", 's', KIND_FLAG, NULL, 0, 0, AT(silent), false, "print nothing" },
 	{ "version", 'v', KIND_FLAG, NULL, 0, 0, AT(version), true, "print the version" },
@@ -532,10 +535,20 @@ static bool check_torrents(const struct options *options, char *error)
 	return false;
 }
 
+static bool check_log(const struct options *options, char *error)
+{
+	if (options->log == NULL || strcmp(options->log, "text") == 0 ||
+	    strcmp(options->log, "json") == 0)
+		return true;
+	snprintf(error, OPTIONS_ERROR_MAX, "--log %.100s: must be text or json", options->log);
+	return false;
+}
+
 static bool check_all(struct options *options, char *error)
 {
 	return check_tls(options, error) && check_filter(options, error) &&
-	    check_metrics(options, error) && check_torrents(options, error);
+	    check_metrics(options, error) && check_torrents(options, error) &&
+	    check_log(options, error);
 }
 
 bool options_read(struct options *options, int argc, char **argv,

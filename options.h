@@ -31,6 +31,7 @@ struct options {
 	const char *index;          /* file for /, "none", or NULL */
 	const char *config;
 	bool quiet, silent;
+	const char *log;            /* "text" or "json"; NULL: text, of what is wrong only */
 	const char *allow_list, *deny_list;     /* files of info_hashes; NULL: none */
 	const char *filter, *hook;  /* commands; NULL: none */
 	const char *filter_fail;    /* "open", "closed" or NULL, which is the same */

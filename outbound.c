@@ -35,9 +35,19 @@ void conn_warn(const struct uwt_server *server, const char *text)
 	callbacks->warning(callbacks->context, text_end(&escaped));
 }
 
+/* The program knows reasons by the same order. */
+_Static_assert(COUNT_REFUSED_SCRAPE - COUNT_REFUSED_FIRST == UWT_REFUSED_SCRAPE &&
+    COUNT_REFUSED_RATE - COUNT_REFUSED_FIRST == UWT_REFUSED_RATE &&
+    COUNT_REFUSED_PEERS - COUNT_REFUSED_FIRST == UWT_REFUSED_PEERS, "reasons in another order");
+
 void refused(struct uwt_server *server, enum counter why)
 {
+	const struct uwt_callbacks *callbacks = &server->options.callbacks;
+
 	server->counters.of[why]++;
+	if (callbacks->refused != NULL)
+		callbacks->refused(callbacks->context,
+		    (enum uwt_refusal)(why - COUNT_REFUSED_FIRST));
 }
 
 /* -- ends ----------------------------------------------------------------------------- */

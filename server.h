@@ -110,6 +110,26 @@ struct uwt_verdict {
 	uint32_t seconds;               /* for which it is allowed, then it is asked again; 0: for good */
 };
 
+/* For want of what somebody was refused, or by which limit. */
+enum uwt_refusal {
+	/* a connection, or its upgrade */
+	UWT_REFUSED_CONNECTIONS,        /* max_connections */
+	UWT_REFUSED_ADDRESS,            /* max_per_address */
+	UWT_REFUSED_DESCRIPTORS,        /* the system has no more: it waits, or another goes */
+	UWT_REFUSED_PLAIN,              /* tls_only */
+	UWT_REFUSED_BUFFERS,            /* buffer_memory */
+	UWT_REFUSED_RATE,               /* max_rate */
+	/* an announce */
+	UWT_REFUSED_TORRENTS,           /* max_torrents */
+	UWT_REFUSED_PEERS,              /* max_peers */
+	UWT_REFUSED_SWARMS,             /* max_swarms */
+	UWT_REFUSED_SAME,               /* one peer_id has too many connections */
+	UWT_REFUSED_FILTER,             /* the filter */
+	/* a scrape of all torrents */
+	UWT_REFUSED_SCRAPE,             /* full_scrape is not set */
+	UWT_REFUSALS
+};
+
 /* Any of the functions may be NULL. */
 struct uwt_callbacks {
 	void *context;
@@ -135,6 +155,8 @@ struct uwt_callbacks {
 	/* /metrics is made: add what the program has of its own, at most `room` bytes of
 	 * Prometheus' text format. Returns how many. */
 	size_t (*metrics)(void *context, char *text, size_t room);
+	/* Somebody was refused for want of room or by a limit: often, while one is met. */
+	void (*refused)(void *context, enum uwt_refusal why);
 };
 
 /* The value of a request's header, of several of that name the first; no text if there is none. */

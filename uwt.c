@@ -12,6 +12,7 @@
 #include "commands.h"
 #include "file.h"
 #include "gate.h"
+#include "log.h"
 #include "machine.h"
 #include "opener.h"
 #include "options.h"
@@ -30,12 +31,12 @@
 #define CLOSE_PATIENCE 800          /* ms for stdout to take what is left */
 
 /* A handler has no argument to find these by. */
-static volatile sig_atomic_t stops_asked, reload_asked;
+static volatile sig_atomic_t stops_asked, stopped_by, reload_asked;
 static struct uwt_server *volatile signalled_server;
 
 static void on_stop(int number)
 {
-	(void)number;
+	stopped_by = number;
 	stops_asked++;
 	if (signalled_server != NULL)
 		uwt_server_wake(signalled_server);
@@ -67,7 +68,11 @@ static void catch_signals(bool reload)
 struct program {
 	struct options *options;
 	struct output *output;
+	struct log log;
 	struct uwt_server *server;
+	uint16_t port;          /* that is listened on; 0: none */
+	uint16_t metrics_port;  /* the same of --metrics, if it has one */
+	const char *single;     /* the kind of addresses that the machine has; NULL: both */
 	struct opener opener;
 	struct user user;       /* of --user */
 	struct gate gate;       /* of --allow-list and --deny-list */
@@ -128,38 +133,134 @@ static void print_where(struct output *output, const struct options *options, ui
 		output_line(output, "Tracker stats: http://localhost:", text_end(&number));
 }
 
-static void print_metrics(struct output *output, const struct options *options, uint16_t port)
+static void add_metrics(struct text *where, const struct program *program)
+{
+	const char *host = program->options->metrics_host;
+
+	text_add(where, "http://");
+	text_add(where, *host != '\0' ? host : "localhost");
+	text_add(where, ":");
+	text_add_number(where, program->metrics_port);
+	text_add(where, "/metrics");
+}
+
+static void print_metrics(const struct program *program)
 {
 	char memory[METRICS_HOST_MAX + 32];
 	struct text where = TEXT_IN(memory);
 
-	text_add(&where, *options->metrics_host != '\0' ? options->metrics_host : "localhost");
-	text_add(&where, ":");
-	text_add_number(&where, port);
-	text_add(&where, "/metrics");
-	output_line(output, "Tracker metrics: http://", text_end(&where));
+	add_metrics(&where, program);
+	output_line(program->output, "Tracker metrics: ", text_end(&where));
 }
 
-static void print_limits(const struct program *program)
+static void add_limits(struct text *line, const struct program *program)
 {
 	const struct uwt_options *limits = &program->options->server;
 	uint64_t all = uwt_options_memory(limits) + gate_memory(&program->gate) +
 	    (commands_are_used(program->commands) ? sizeof *program->commands : 0) +
 	    PROGRAM_MEMORY;
+
+	text_add_number(line, limits->max_connections);
+	text_add(line, " connections, ");
+	text_add_number(line, limits->max_peers);
+	text_add(line, " peers, ");
+	text_add_number(line, limits->max_torrents);
+	text_add(line, " torrents, ");
+	text_add_number(line, limits->buffer_memory >> 10);
+	text_add(line, " KB of buffers; at most ");
+	text_add_number(line, (all >> 20) + 1);
+	text_add(line, " MB of memory");
+}
+
+static void print_limits(const struct program *program)
+{
 	char memory[256];
 	struct text line = TEXT_IN(memory);
 
-	text_add_number(&line, limits->max_connections);
-	text_add(&line, " connections, ");
-	text_add_number(&line, limits->max_peers);
-	text_add(&line, " peers, ");
-	text_add_number(&line, limits->max_torrents);
-	text_add(&line, " torrents, ");
-	text_add_number(&line, limits->buffer_memory >> 10);
-	text_add(&line, " KB of buffers; at most ");
-	text_add_number(&line, (all >> 20) + 1);
-	text_add(&line, " MB of memory");
+	add_limits(&line, program);
 	output_line(program->output, "limits: ", text_end(&line));
+}
+
+/* -- what is logged ----------------------------------------------------------------------- */
+
+#define LOG_LACKS UWT_REFUSALS      /* kinds of notices: refusals, and this */
+_Static_assert(LOG_LACKS < LOG_KINDS, "each kind has a place");
+
+static void open_log(struct log *log, const struct options *options)
+{
+	log_init(log, STDERR_FILENO);
+	log->silent = options->silent;
+	log->info = options->log != NULL;
+	if (log->info && strcmp(options->log, "json") == 0)
+		log->format = LOG_JSON;
+}
+
+/* Addresses may be many: they are last, where a line is cut. */
+static void log_start(const struct program *program)
+{
+	const struct option_list *hosts = &program->options->hosts;
+	char memory[LOG_LINE_MAX];
+	struct text line = TEXT_IN(memory);
+	size_t i;
+
+	if (program->port != 0) {
+		text_add(&line, ", listening on port ");
+		text_add_number(&line, program->port);
+	}
+	if (program->options->metrics_listen) {
+		text_add(&line, ", ");
+		add_metrics(&line, program);
+	}
+	text_add(&line, "; limits: ");
+	add_limits(&line, program);
+	text_add(&line, "; addresses: ");
+	if (hosts->count == 0)
+		text_add(&line, program->single != NULL ? program->single : "all");
+	for (i = 0; i < hosts->count; i++) {
+		text_add(&line, i > 0 ? ", " : "");
+		text_add(&line, hosts->items[i]);
+	}
+	log_line(&program->log, LOG_INFO, "started: version %s%s", UWT_VERSION, text_end(&line));
+}
+
+/* Only what the operator can change: other limits are about single peers. */
+static void log_refusal(void *context, enum uwt_refusal why)
+{
+	struct program *program = context;
+	const struct uwt_options *limits = &program->options->server;
+	struct log *log = &program->log;
+
+	switch (why) {
+	case UWT_REFUSED_CONNECTIONS:
+		log_ration(log, why, LOG_WARNING, "limit met: --max-connections %lu: newcomers "
+		    "are refused", (unsigned long)limits->max_connections);
+		break;
+	case UWT_REFUSED_DESCRIPTORS:
+		log_ration(log, why, LOG_WARNING, "limit met: the system has no descriptor "
+		    "or memory to spare: newcomers wait");
+		break;
+	case UWT_REFUSED_BUFFERS:
+		log_ration(log, why, LOG_WARNING, "limit met: --buffer-memory %lluK: who needs "
+		    "more is refused", (unsigned long long)limits->buffer_memory >> 10);
+		break;
+	case UWT_REFUSED_TORRENTS:
+		log_ration(log, why, LOG_WARNING, "limit met: --max-torrents %lu: further ones "
+		    "are refused", (unsigned long)limits->max_torrents);
+		break;
+	case UWT_REFUSED_PEERS:
+		log_ration(log, why, LOG_WARNING, "limit met: --max-peers %lu: further ones are "
+		    "refused", (unsigned long)limits->max_peers);
+		break;
+	default:
+		break;
+	}
+}
+
+static void log_lack(void *context, const char *text)
+{
+	struct program *program = context;
+
+	log_ration(&program->log, LOG_LACKS, LOG_WARNING, "%s", text);
 }
 
 /* -- starting ----------------------------------------------------------------------------- */
@@ -244,7 +345,7 @@ static bool load_pairs(struct program *program, char error[static UWT_ERROR_MAX]
 	return good;
 }
 
-static void warn_of_date(const char *path, const char *what, int64_t when)
+static void warn_of_date(const struct log *log, const char *path, const char *what, int64_t when)
 {
 	time_t time = (time_t)when;
 	struct tm date;
@@ -252,34 +353,35 @@ static void warn_of_date(const char *path, const char *what, int64_t when)
 
 	if (gmtime_r(&time, &date) != NULL)
 		strftime(text, sizeof text, "%Y-%m-%d", &date);
-	fprintf(stderr, "uwt: warning: %s: the certificate %s %s\n", path, what, text);
+	log_line(log, LOG_WARNING, "%s: the certificate %s %s", path, what, text);
 }
 
 /* What good pairs may still have wrong. */
-static void warn_of_doubts(const struct options *options, const struct uwt_server *server)
+static void warn_of_doubts(const struct program *program)
 {
+	const struct log *log = &program->log;
 	int64_t now = (int64_t)time(NULL);
 	struct uwt_doubts doubts;
 	size_t i;
 
-	for (i = 0; !options->silent && uwt_server_doubts(server, i, &doubts); i++) {
-		const char *path = options->certificates.items[i];
+	for (i = 0; uwt_server_doubts(program->server, i, &doubts); i++) {
+		const char *path = program->options->certificates.items[i];
 
 		if (now > doubts.to)
-			warn_of_date(path, "has expired, on", doubts.to);
+			warn_of_date(log, path, "has expired, on", doubts.to);
 		if (now < doubts.from)
-			warn_of_date(path, "is not valid before", doubts.from);
+			warn_of_date(log, path, "is not valid before", doubts.from);
 		if (doubts.alone)
-			fprintf(stderr, "uwt: warning: %s: the certificate of who signed it is "
-			    "missing: clients will want the whole chain\n", path);
+			log_line(log, LOG_WARNING, "%s: the certificate of who signed it is "
+			    "missing: clients will want the whole chain", path);
 	}
 }
 
-static void warn_of_whole(const struct options *options)
+static void warn_of_whole(const struct program *program)
 {
-	if (options->server.tls_whole && !options->silent)
-		fputs("uwt: warning: this version of BearSSL is not one that uwt knows; a peer with "
-		    "TLS takes 4 KB more\n", stderr);
+	if (program->options->server.tls_whole)
+		log_line(&program->log, LOG_WARNING, "this version of BearSSL is not one that uwt "
+		    "knows; a peer with TLS takes 4 KB more");
 }
 
 static void reload_pairs(struct program *program)
@@ -290,12 +392,13 @@ static void reload_pairs(struct program *program)
 	if (!options->server.tls)
 		return;
 	if (load_pairs(program, error)) {
-		warn_of_doubts(options, program->server);
+		warn_of_doubts(program);
 		if (!options->quiet && !options->silent)
 			output_line(program->output, "certificates reloaded", "");
-	} else if (!options->silent) {
-		fprintf(stderr, "uwt: not reloaded, the certificates before stay in force: %s\n",
-		    error);
+		log_line(&program->log, LOG_INFO, "certificates reloaded");
+	} else {
+		log_line(&program->log, LOG_ERROR,
+		    "not reloaded, the certificates before stay in force: %s", error);
 	}
 }
 
@@ -324,27 +427,45 @@ static bool open_lists(struct program *program, bool at_start, char error[static
 	return at_start ? gate_load(gate, fds, error) : gate_reload(gate, fds, error);
 }
 
-static void print_lists(const struct program *program, const char *start)
+static void add_lists(struct text *line, const struct program *program)
 {
 	static const char *const words[] = { " allowed", " denied" };
-	char memory[64];
-	struct text line = TEXT_IN(memory);
 	int i;
 
 	for (i = 0; i < GATE_LISTS; i++) {
 		if (program->gate.files[i] == NULL)
 			continue;
-		text_add(&line, line.length > 0 ? ", " : "");
-		text_add_number(&line, gate_count(&program->gate, (enum gate_list)i));
-		text_add(&line, words[i]);
+		text_add(line, line->length > 0 ? ", " : "");
+		text_add_number(line, gate_count(&program->gate, (enum gate_list)i));
+		text_add(line, words[i]);
 	}
-	output_line(program->output, start, text_end(&line));
+}
+
+static void print_lists(const struct program *program)
+{
+	char memory[64];
+	struct text line = TEXT_IN(memory);
+
+	add_lists(&line, program);
+	output_line(program->output, "lists: ", text_end(&line));
+}
+
+static void lists_reloaded(const struct program *program)
+{
+	char memory[64];
+	struct text line = TEXT_IN(memory);
+
+	add_lists(&line, program);
+	text_end(&line);
+	if (!program->options->quiet && !program->options->silent)
+		output_line(program->output, "lists reloaded: ", line.start);
+	log_line(&program->log, LOG_INFO, "lists reloaded: %s", line.start);
 }
 
 static void lists_failed(const struct program *program, const char *error)
 {
-	if (!program->options->silent)
-		fprintf(stderr, "uwt: not reloaded, the lists before stay in force: %s\n", error);
+	log_line(&program->log, LOG_ERROR, "not reloaded, the lists before stay in force: %s",
+	    error);
 }
 
 static void reload_lists(struct program *program)
@@ -358,7 +479,6 @@ static void reload_lists(struct program *program)
 /* Do a part of what the gate has to do. Returns whether there is more. */
 static bool serve_gate(struct program *program)
 {
-	const struct options *options = program->options;
 	char error[UWT_ERROR_MAX];
 
 	switch (gate_step(&program->gate, program->server, error)) {
@@ -367,8 +487,7 @@ static bool serve_gate(struct program *program)
 	case GATE_MORE:
 		break;
 	case GATE_LOADED:
-		if (!options->quiet && !options->silent)
-			print_lists(program, "lists reloaded: ");
+		lists_reloaded(program);
 		break;
 	case GATE_FAILED:
 		lists_failed(program, error);
@@ -406,7 +525,8 @@ static void set_callbacks(struct program *program)
 	bool prints = !options->quiet && !options->silent;
 	int i;
 
-	*callbacks = (struct uwt_callbacks){ .context = program };
+	*callbacks = (struct uwt_callbacks){ .context = program, .error = log_lack,
+		.refused = log_refusal };
 	for (i = 0; i < UWT_EVENTS; i++)
 		callbacks->event[i] = options->hook != NULL ? tell_event :
 		    prints ? print_event : NULL;
@@ -513,8 +633,8 @@ static bool make_server(struct program *program, char error[static UWT_ERROR_MAX
 	program->server = uwt_server_new(&options->server, error);
 	if (program->server == NULL || (options->server.tls && !load_pairs(program, error)))
 		return false;
-	warn_of_doubts(options, program->server);
-	warn_of_whole(options);
+	warn_of_doubts(program);
+	warn_of_whole(program);
 	return true;
 }
 
@@ -523,7 +643,7 @@ static bool start_commands(struct program *program, char error[static UWT_ERROR_
 {
 	const struct options *options = program->options;
 	const struct commands_options commands = { .filter = options->filter,
-		.hook = options->hook, .silent = options->silent,
+		.hook = options->hook, .log = &program->log,
 		.fail_open = options->filter_fail != NULL &&
 		    strcmp(options->filter_fail, "open") == 0 };
 
@@ -544,31 +664,29 @@ static bool start_commands(struct program *program, char error[static UWT_ERROR_
 static bool listen_and_tell(struct program *program, char error[static UWT_ERROR_MAX])
 {
 	const struct options *options = program->options;
-	const char *single = NULL;
-	uint16_t port, metrics_port;
 
 	if (options->user != NULL && !user_step(program, user_lend_group(&program->user, error,
 	    UWT_ERROR_MAX)))
 		return false;
 	if (!uwt_server_listen(program->server, options->hosts.items, options->hosts.count,
-	    options->port, &port, &single, error))
+	    options->port, &program->port, &program->single, error))
 		return false;
 	if (options->metrics_listen && !uwt_server_listen_metrics(program->server,
 	    *options->metrics_host != '\0' ? options->metrics_host : NULL, options->metrics_port,
-	    &metrics_port, error))
+	    &program->metrics_port, error))
 		return false;
 	opener_note(&program->opener);
 	if (options->quiet || options->silent)
 		return true;
-	print_where(program->output, options, port);
+	print_where(program->output, options, program->port);
 	if (options->metrics_listen)
-		print_metrics(program->output, options, metrics_port);
+		print_metrics(program);
 	print_limits(program);
 	if (gate_is_used(&program->gate))
-		print_lists(program, "lists: ");
-	if (single != NULL)
+		print_lists(program);
+	if (program->single != NULL)
 		output_line(program->output,
-		    "only this is served, as the machine has no other: ", single);
+		    "only this is served, as the machine has no other: ", program->single);
 	return true;
 }
 
@@ -627,6 +745,8 @@ static void serve(struct program *program)
 		}
 		if (stops_asked > 0 && !closing) {
 			closing = true;
+			log_line(&program->log, LOG_INFO, "ending: %s",
+			    stopped_by == SIGTERM ? "SIGTERM" : "SIGINT");
 			output_patience(output, CLOSE_PATIENCE, &stops_asked);
 			uwt_server_close(program->server, CLOSE_GRACE);
 			opener_remove(&program->opener);
@@ -660,6 +780,7 @@ static int run(struct options *options)
 
 	fill_standard();
 	output_init(&output, STDOUT_FILENO);
+	open_log(&program.log, options);
 	catch_signals(options->server.tls || options->allow_list != NULL ||
 	    options->deny_list != NULL);
 	program.commands = &commands;
@@ -671,11 +792,14 @@ static int run(struct options *options)
 		/* One that came before there was a server to wake. */
 		if (stops_asked > 0 || reload_asked)
 			uwt_server_wake(program.server);
+		log_start(&program);
 		serve(&program);
 		signalled_server = NULL;
 		program.status = EXIT_SUCCESS;
-	} else if (!options->silent || program.status == EXIT_USAGE) {
+	} else if (program.status == EXIT_USAGE) {
 		fprintf(stderr, "uwt: %s\n", error);
+	} else {
+		log_line(&program.log, LOG_ERROR, "%s", error);
 	}
 	uwt_server_free(program.server);
 	commands_end(&commands);
@@ -685,6 +809,8 @@ static int run(struct options *options)
 	if (program.status == EXIT_SUCCESS)
 		output_drain(&output);
 	free(program.page);
+	if (program.status == EXIT_SUCCESS)
+		log_line(&program.log, LOG_INFO, "ended");
 	return program.status;
 }
 

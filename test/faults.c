@@ -356,6 +356,7 @@ static struct server *server_try(const char *const *arguments)
 	int out[2], err[2];
 
 	CHECK(server != NULL);
+	server_init(server);
 	pipe_make(out);
 	pipe_make(err);
 	fflush(stdout);
@@ -371,8 +372,6 @@ static struct server *server_try(const char *const *arguments)
 	(void)close(err[1]);
 	server->out = out[0];
 	server->err = err[0];
-	text_add(&server->lines, "", 0);
-	text_add(&server->errors, "", 0);
 	return server;
 }
 
@@ -432,6 +431,7 @@ static void refusal_check(struct server *server)
 		check_failed(__FILE__, __LINE__, "status %d: %s", status, line);
 	if (server->lines.len != 0)
 		check_failed(__FILE__, __LINE__, "it has printed %s", server->lines.bytes);
+	CHECK_NUMBER(status == 1 ? server->plain : server->stamped, 0);
 	if (strncmp(line, "uwt: ", 5) != 0 || end == NULL || end[1] != '\0' ||
 	    strstr(line, "Success") != NULL)
 		check_failed(__FILE__, __LINE__, "it says `%s`", line);

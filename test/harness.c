@@ -22,6 +22,7 @@
 #define SETTLE_SECONDS 2.0
 #define START_SECONDS 10.0
 #define OPTIONS_MAX 60
+#define STAMP_LENGTH 21        /* 2026-01-31T12:00:00Z and a blank */
 
 /* What this process is about: one test. */
 static struct {
@@ -496,12 +497,22 @@ static void pipe_make(int ends[2])
 	CHECK(fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0);
 }
 
+void server_init(struct server *server)
+{
+	text_add(&server->lines, "", 0);
+	text_add(&server->errors, "", 0);
+	text_add(&server->limits, "", 0);
+	text_add(&server->heard, "", 0);
+	server->since = time(NULL);
+}
+
 static struct server *program_start(const char *shell, const char *const *argv)
 {
 	struct server *server = calloc(1, sizeof(*server));
 	int out[2], err[2];
 
 	CHECK(server != NULL);
+	server_init(server);
 	pipe_make(out);
 	pipe_make(err);
 	fflush(stdout);
@@ -513,8 +524,6 @@ static struct server *program_start(const char *shell, const char *const *argv)
 	(void)close(err[1]);
 	server->out = out[0];
 	server->err = err[0];
-	text_add(&server->lines, "", 0);
-	text_add(&server->errors, "", 0);
 	server->next = test.servers;
 	test.servers = server;
 	return server;
@@ -537,6 +546,71 @@ static bool output_take(int *fd, struct text *text)
 	return false;
 }
 
+time_t stamp_read(const char *line)
+{
+	static const char form[] = "0000-00-00T00:00:00Z ";
+	struct tm parts = { 0 };
+	size_t i;
+
+	for (i = 0; i < sizeof(form) - 1; i++)
+		if (form[i] == '0' ? line[i] < '0' || line[i] > '9' : line[i] != form[i])
+			return -1;
+	if (sscanf(line, "%d-%d-%dT%d:%d:%d", &parts.tm_year, &parts.tm_mon, &parts.tm_mday,
+	    &parts.tm_hour, &parts.tm_min, &parts.tm_sec) != 6)
+		return -1;
+	parts.tm_year -= 1900;
+	parts.tm_mon--;
+	return timegm(&parts);
+}
+
+/* Take off the time before a line of the program's, which must be right. */
+static const char *stamp_cut(struct server *server, const char *line)
+{
+	time_t stamp = stamp_read(line);
+
+	if (stamp != -1) {
+		line += STAMP_LENGTH;
+		if (stamp < server->since || stamp > time(NULL) || strncmp(line, "uwt: ", 5) != 0)
+			check_failed(__FILE__, __LINE__, "not the time: %s", line - STAMP_LENGTH);
+		server->stamped++;
+	} else if (strncmp(line, "uwt: ", 5) == 0) {
+		server->plain++;
+	}
+	return line;
+}
+
+/* Sort what came on stderr, in whole lines. */
+static void errors_judge(struct server *server)
+{
+	static const char limit[] = "uwt: warning: limit met: ";
+	static const char wait[] = "uwt: warning: connections wait to be accepted: ";
+	const char *line, *end;
+	bool met;
+
+	for (;;) {
+		line = server->heard.bytes + server->judged;
+		end = strchr(line, '\n');
+		if (end == NULL)
+			return;
+		server->judged += (size_t)(end - line) + 1;
+		line = stamp_cut(server, line);
+		met = strncmp(line, limit, sizeof(limit) - 1) == 0 ||
+		    strncmp(line, wait, sizeof(wait) - 1) == 0;
+		text_add(met ? &server->limits : &server->errors, line, (size_t)(end - line) + 1);
+	}
+}
+
+bool server_complains(struct server *server)
+{
+	struct text *heard = &server->heard;
+
+	if (server->err >= 0 && !output_take(&server->err, heard) && heard->len > 0 &&
+	    heard->bytes[heard->len - 1] != '\n')
+		text_add(heard, "\n", 1);
+	errors_judge(server);
+	return server->errors.len > 0;
+}
+
 /* Read stdout and stderr, waiting for more until that moment or until something came. */
 static void server_read(struct server *server, double until)
 {
@@ -553,8 +627,7 @@ static void server_read(struct server *server, double until)
 	(void)poll(ready, 2, left > 0 ? (int)(left * 1000) + 1 : 0);
 	if (server->out >= 0)
 		(void)output_take(&server->out, &server->lines);
-	if (server->err >= 0)
-		(void)output_take(&server->err, &server->errors);
+	(void)server_complains(server);
 }
 
 char *server_line(struct server *server, double seconds)
@@ -748,6 +821,7 @@ struct outcome program_run(const char *const *options)
 	else if (!server->ended)
 		(void)kill(server->pid, SIGKILL);
 	(void)server_wait(server, 5, true);
+	CHECK_NUMBER(outcome.status == 1 ? server->plain : server->stamped, 0);
 	outcome.out = server->lines.bytes;
 	outcome.err = server->errors.bytes;
 	test.servers = server->next;
@@ -844,6 +918,7 @@ void server_end(struct server *server)
 		    WIFEXITED(server->status) ? "status" : "signal",
 		    WIFEXITED(server->status) ? WEXITSTATUS(server->status) :
 		    WTERMSIG(server->status));
+	CHECK_NUMBER(server->plain, 0);
 	if (!errors_allowed(server))
 		check_failed(__FILE__, __LINE__, "stderr is not empty");
 }

@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #define FORMAT(string, first) __attribute__((format(printf, string, first)))
 
@@ -48,7 +49,7 @@ enum {
 extern const struct bb_test bb_handshake[], bb_frames[], bb_cuts[], bb_announce[], bb_strings[],
     bb_offers[], bb_answers[], bb_owner[], bb_scrape[], bb_http[], bb_stats[], bb_options[],
     bb_config[], bb_output[], bb_signals[], bb_limits[], bb_proxy[], bb_time[], bb_load[],
-    bb_tls[], bb_conformance[], bb_sandbox[], bb_gate[], bb_metrics[];
+    bb_tls[], bb_conformance[], bb_sandbox[], bb_gate[], bb_metrics[], bb_log[];
 
 struct settings {
 	const char *program;   /* path of the server's binary */
@@ -156,7 +157,12 @@ struct server {
 	long descriptors;        /* open ones at start, -1: cannot be seen here */
 	struct text lines;       /* of its stdout, read so far */
 	size_t line;             /* where the next unseen line begins */
-	struct text errors;
+	struct text errors;      /* of its stderr, without times and what is in `limits` */
+	struct text limits;      /* warnings there that a limit is met, or connections wait */
+	struct text heard;       /* all of stderr, as it came */
+	size_t judged;           /* how much of that is in the other two */
+	unsigned stamped, plain; /* lines of the program's there, with the time and without */
+	time_t since;            /* when it was started */
 	struct client *clients;
 	struct client *ticker;   /* for server_turn */
 	void *session;           /* the last of TLS that a client had; NULL: none */
@@ -165,6 +171,12 @@ struct server {
 };
 
 #define OPTIONS(...) ((const char *const[]) { __VA_ARGS__, NULL })
+
+/* Set a new one's texts and time. */
+void server_init(struct server *server);
+
+/* The time that a line begins with, before a blank; -1: none. */
+time_t stamp_read(const char *line);
 
 /*
  * Start the program with these options (NULL: none) and read its first line. Port 0 is added if
@@ -177,7 +189,7 @@ struct server *server_start_under(const char *shell, const char *const *options)
 /*
  * End a server and check what must hold at every end: with its clients gone every count in
  * /stats.json comes back to 0 and the descriptors are those of the start; SIGTERM ends it with
- * status 0; stderr is empty. Tests call it to look at what is left; test_run does the others.
+ * status 0; `errors` is empty. Tests call it to look at what is left; test_run does the others.
  */
 void server_end(struct server *server);
 
@@ -193,11 +205,14 @@ char *server_line(struct server *server, double seconds);
 /* The next line of an event or a WARNING, skipping others; "none" when none comes in time. */
 char *server_event(struct server *server, double seconds);
 
-/* The next line of stderr, which server_end does not find any more; "none" when none comes. */
+/* The next line of `errors`, which server_end does not find any more; "none" when none comes. */
 char *server_error(struct server *server);
 
 /* Return when the server has read all that clients wrote before: a turn of its loop. */
 void server_turn(struct server *server);
+
+/* Read stderr alone, without waiting; is there anything in `errors`? */
+bool server_complains(struct server *server);
 
 /* A number from /stats.json, -1: no such key. CHECK_STAT waits for nothing. */
 long server_stat(struct server *server, const char *key);
@@ -213,7 +228,8 @@ struct outcome {
 	char *err;
 };
 
-/* Run the program to its end with exactly these options. */
+/* Run the program to its end with exactly these options. Its errors have no times; but those of a
+ * start that failed are checked to have come with them, and those of wrong options without. */
 struct outcome program_run(const char *const *options);
 
 int port_free(void);           /* a port that nobody listens on */

@@ -14,7 +14,6 @@
 #include "soak.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -159,10 +158,8 @@ static void output_read(struct server *server)
 /* It lives and has nothing to complain of. Now and then it reads its certificates again. */
 static void server_watch(struct server *server)
 {
-	struct pollfd errors = { .fd = server->err, .events = POLLIN };
-
 	output_read(server);
-	if (poll(&errors, 1, 0) != 0 || server_wait(server, 0, false)) {
+	if (server_complains(server) || server_wait(server, 0, false)) {
 		(void)server_wait(server, 5, true);   /* a report may be long */
 		check_failed(__FILE__, __LINE__, "the server has ended, or written to stderr");
 	}
