@@ -39,7 +39,7 @@ enum history_series {
 /* What a minute came to: of the first series the number at its end, of the others how much
  * happened in the seconds since the sample before. */
 struct history_sample {
-	uint32_t seconds;           /* at least 1 */
+	uint32_t seconds;           /* 0 is taken for 1 */
 	uint64_t of[HISTORY_SERIES];
 };
 

@@ -1,8 +1,9 @@
 /*
- * sha1.h - SHA-1 (FIPS 180-4), for the WebSocket handshake alone.
+ * sha1.h - SHA-1 (FIPS 180-4), for the WebSocket handshake, and to see that a file is whole.
  *
  * Nothing here allocates or fails. SHA-1 is broken as a signature; RFC 6455
- * uses it only to show that the server has read the request.
+ * uses it only to show that the server has read the request, history.c only to
+ * find what was damaged by accident.
  */
 #ifndef SHA1_H
 #define SHA1_H

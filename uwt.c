@@ -235,10 +235,6 @@ static void log_refusal(void *context, enum uwt_refusal why)
 		log_ration(log, why, LOG_WARNING, "limit met: --max-connections %lu: newcomers "
 		    "are refused", (unsigned long)limits->max_connections);
 		break;
-	case UWT_REFUSED_DESCRIPTORS:
-		log_ration(log, why, LOG_WARNING, "limit met: the system has no descriptor "
-		    "or memory to spare: newcomers wait");
-		break;
 	case UWT_REFUSED_BUFFERS:
 		log_ration(log, why, LOG_WARNING, "limit met: --buffer-memory %lluK: who needs "
 		    "more is refused", (unsigned long long)limits->buffer_memory >> 10);

@@ -18,8 +18,8 @@
 
 /* All targets, each as X(name). */
 #define FUZZ_TARGETS(X) \
-	X(address) X(config) X(frames) X(handshake) X(http) X(keys) X(list) X(msg) X(options) \
-	X(question) X(secure) X(server) X(stats) X(stream) X(swarm) X(tls) X(ws)
+	X(address) X(config) X(frames) X(handshake) X(history) X(http) X(keys) X(list) X(msg) \
+	X(options) X(question) X(secure) X(server) X(stats) X(stream) X(swarm) X(tls) X(ws)
 
 #define FUZZ_DECLARE(name) int fuzz_##name(const uint8_t *data, size_t size);
 FUZZ_TARGETS(FUZZ_DECLARE)

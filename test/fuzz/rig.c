@@ -361,10 +361,6 @@ void rig_settle(void)
 
 /* -- ending ------------------------------------------------------------------------------ */
 
-static void client_leave(struct client *client)
-{
-	struct world_socket *socket = &world.sockets[client->peer];
-
 /* With nobody there, whoever came has ended, of one cause. */
 static void check_counters(const struct uwt_server *server)
 {
@@ -377,6 +373,10 @@ static void check_counters(const struct uwt_server *server)
 	MUST(server->counters.of[COUNT_HTTP_101] >= server->counters.of[COUNT_UPGRADED]);
 	MUST(server->websockets == 0 && server->monitors == 0);
 }
+
+static void client_leave(struct client *client)
+{
+	struct world_socket *socket = &world.sockets[client->peer];
 
 	client->left = true;
 	socket->in_ended = true;
