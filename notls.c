@@ -78,12 +78,12 @@ void secure_input(struct uwt_server *server, uint32_t number, uint8_t *data, siz
 {
 	(void)data;
 	(void)length;
-	conn_doom(server, number);
+	conn_doom(server, number, COUNT_ENDED_PROTOCOL);
 }
 
 void secure_resume(struct uwt_server *server, uint32_t number)
 {
-	conn_doom(server, number);
+	conn_doom(server, number, COUNT_ENDED_PROTOCOL);
 }
 
 bool secure_is_late(const struct uwt_server *server, uint32_t number)
