@@ -77,6 +77,7 @@ static int do_time(void)
 	struct timespec now;
 
 	NEED(clock_gettime(CLOCK_MONOTONIC, &now) == 0 && now.tv_sec > 0);
+	NEED(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now) == 0 && now.tv_nsec > 0);
 	NEED(time(NULL) > 0);
 #ifdef __linux__
 	/* As where the kernel has no page that tells it. */
