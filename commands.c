@@ -242,3 +242,27 @@ void commands_tell(struct commands *commands, const struct uwt_change *change)
 	    (struct json_slice){ address, strlen(address) }, commands->hook.dropped))
 		helper_send(&commands->hook, line.start, line.length);
 }
+
+static void add_restarts(struct text *text, const char *command, const struct helper *helper)
+{
+	text_add(text, "uwt_command_restarts_total{command=\"");
+	text_add(text, command);
+	text_add(text, "\"} ");
+	text_add_number(text, helper->starts > 0 ? helper->starts - 1 : 0);
+	text_add(text, "\n");
+}
+
+size_t commands_metrics(const struct commands *commands, char *out, size_t room)
+{
+	struct text text = { .start = out, .max = room };
+
+	if (!commands_are_used(commands))
+		return 0;
+	text_add(&text, "# HELP uwt_command_restarts_total Commands that were started again.\n"
+	    "# TYPE uwt_command_restarts_total counter\n");
+	if (commands->options.filter != NULL)
+		add_restarts(&text, "filter", &commands->filter);
+	if (commands->options.hook != NULL)
+		add_restarts(&text, "hook", &commands->hook);
+	return text.length;
+}

@@ -69,6 +69,10 @@ uint64_t commands_due(const struct commands *commands);
 /* Send, receive, start again. */
 void commands_turn(struct commands *commands, uint64_t now);
 
+/* How often each was started again, in Prometheus' text format, at most `room` bytes. Returns how
+ * many. */
+size_t commands_metrics(const struct commands *commands, char *text, size_t room);
+
 /* Let them end. */
 void commands_end(struct commands *commands);
 

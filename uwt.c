@@ -21,6 +21,7 @@
 #include "server.h"
 #include "text.h"
 #include "user.h"
+#include "vitals.h"
 
 #define EXIT_USAGE 2
 #define PROGRAM_MEMORY (2 * 1024 * 1024)    /* bytes that the program itself takes */
@@ -77,6 +78,8 @@ struct program {
 	struct user user;       /* of --user */
 	struct gate gate;       /* of --allow-list and --deny-list */
 	struct commands *commands;      /* of --filter and --hook */
+	struct vitals vitals;   /* what the process takes, for /metrics */
+	uint32_t descriptors;   /* open without any connection */
 	struct pollfd *watched; /* with those: what to wait for, and how much there is room for */
 	size_t watched_max;
 	bool confined;          /* rights were given up: only the opener can open files */
@@ -514,6 +517,16 @@ static struct uwt_verdict judge(void *context, const struct uwt_question *questi
 	return (struct uwt_verdict){ .answer = UWT_ALLOW };
 }
 
+/* The program's part of /metrics. */
+static size_t tell_metrics(void *context, char *text, size_t room)
+{
+	const struct program *program = context;
+	size_t length = commands_metrics(program->commands, text, room);
+	uint32_t open = program->descriptors + uwt_server_counts(program->server).connections;
+
+	return length + vitals_metrics(&program->vitals, open, text + length, room - length);
+}
+
 static void set_callbacks(struct program *program)
 {
 	struct options *options = program->options;
@@ -530,6 +543,7 @@ static void set_callbacks(struct program *program)
 		callbacks->warning = print_warning;
 		callbacks->turn = print_turn;
 	}
+	callbacks->metrics = tell_metrics;
 	if (gate_is_used(&program->gate) || options->filter != NULL)
 		callbacks->filter = judge;
 	options->server.keep_requests = options->filter != NULL;
@@ -620,6 +634,7 @@ static bool make_server(struct program *program, char error[static UWT_ERROR_MAX
 {
 	struct options *options = program->options;
 
+	vitals_init(&program->vitals);
 	program->gate.files[GATE_ALLOW] = options->allow_list;
 	program->gate.files[GATE_DENY] = options->deny_list;
 	set_callbacks(program);
@@ -771,7 +786,7 @@ static int run(struct options *options)
 	static struct output output;    /* too large for a small machine's stack */
 	static struct commands commands;
 	struct program program = { .options = options, .output = &output, .opener = OPENER_NONE,
-		.status = EXIT_FAILURE };
+		.vitals = VITALS_NONE, .status = EXIT_FAILURE };
 	char error[UWT_ERROR_MAX];
 
 	fill_standard();
@@ -785,6 +800,7 @@ static int run(struct options *options)
 	    listen_and_tell(&program, error) &&
 	    give_up_rights(&program, error)) {
 		signalled_server = program.server;
+		program.descriptors = vitals_descriptors();
 		/* One that came before there was a server to wake. */
 		if (stops_asked > 0 || reload_asked)
 			uwt_server_wake(program.server);
@@ -805,6 +821,7 @@ static int run(struct options *options)
 	if (program.status == EXIT_SUCCESS)
 		output_drain(&output);
 	free(program.page);
+	vitals_end(&program.vitals);
 	if (program.status == EXIT_SUCCESS)
 		log_line(&program.log, LOG_INFO, "ended");
 	return program.status;
