@@ -177,6 +177,8 @@ install-program: uwt
 	chmod 755 $(DESTDIR)$(DATADIR)/deploy-hook
 	cp contrib/filter.sh contrib/filter.py $(DESTDIR)$(DATADIR)
 	chmod 755 $(DESTDIR)$(DATADIR)/filter.sh $(DESTDIR)$(DATADIR)/filter.py
+	cp contrib/alerts.yml contrib/grafana.json contrib/prometheus.yml $(DESTDIR)$(DATADIR)
+	chmod 644 $(DESTDIR)$(DATADIR)/alerts.yml $(DESTDIR)$(DATADIR)/grafana.json $(DESTDIR)$(DATADIR)/prometheus.yml
 	sed 's|/usr/local/sbin|$(SBINDIR)|' contrib/uwt.service >$(DESTDIR)$(DATADIR)/uwt.service
 	chmod 644 $(DESTDIR)$(DATADIR)/uwt.service
 
@@ -203,6 +205,7 @@ uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/uwt $(DESTDIR)$(MANDIR)/man7/uwt.7 $(DESTDIR)$(MANDIR)/man8/uwt.8
 	rm -f $(DESTDIR)$(DATADIR)/deploy-hook $(DESTDIR)$(DATADIR)/uwt.service
 	rm -f $(DESTDIR)$(DATADIR)/filter.sh $(DESTDIR)$(DATADIR)/filter.py
+	rm -f $(DESTDIR)$(DATADIR)/alerts.yml $(DESTDIR)$(DATADIR)/grafana.json $(DESTDIR)$(DATADIR)/prometheus.yml
 	-rmdir $(DESTDIR)$(DATADIR)
 
 dist:
