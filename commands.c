@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "metrics.h"
 #include "question.h"
 
 #define HEADERS_MAX 64          /* that a request can have */
@@ -243,26 +244,37 @@ void commands_tell(struct commands *commands, const struct uwt_change *change)
 		helper_send(&commands->hook, line.start, line.length);
 }
 
-static void add_restarts(struct text *text, const char *command, const struct helper *helper)
+static uint64_t restarts(const struct helper *helper)
 {
-	text_add(text, "uwt_command_restarts_total{command=\"");
-	text_add(text, command);
-	text_add(text, "\"} ");
-	text_add_number(text, helper->starts > 0 ? helper->starts - 1 : 0);
-	text_add(text, "\n");
+	return helper->starts > 0 ? helper->starts - 1 : 0;
+}
+
+/* The same of both: name{command="..."} */
+static void add_both(struct text *text, const char *name, const struct commands *commands,
+    uint64_t (*count)(const struct helper *helper))
+{
+	if (commands->options.filter != NULL)
+		metrics_sample(text, name, "command=\"filter\"", count(&commands->filter));
+	if (commands->options.hook != NULL)
+		metrics_sample(text, name, "command=\"hook\"", count(&commands->hook));
+}
+
+static uint64_t lost(const struct helper *helper)
+{
+	return helper->lost;
 }
 
 size_t commands_metrics(const struct commands *commands, char *out, size_t room)
 {
+	static const char restarted[] = "uwt_command_restarts_total";
+	static const char lines[] = "uwt_command_lost_lines_total";
 	struct text text = { .start = out, .max = room };
 
 	if (!commands_are_used(commands))
 		return 0;
-	text_add(&text, "# HELP uwt_command_restarts_total Commands that were started again.\n"
-	    "# TYPE uwt_command_restarts_total counter\n");
-	if (commands->options.filter != NULL)
-		add_restarts(&text, "filter", &commands->filter);
-	if (commands->options.hook != NULL)
-		add_restarts(&text, "hook", &commands->hook);
+	metrics_head(&text, restarted, "counter", "Commands that were started again.");
+	add_both(&text, restarted, commands, restarts);
+	metrics_head(&text, lines, "counter", "Lines that a command was not told.");
+	add_both(&text, lines, commands, lost);
 	return text.length;
 }

@@ -69,7 +69,7 @@ static const struct family {
 
 #define FAMILIES (sizeof families / sizeof families[0])
 
-static void head(struct text *text, const char *name, const char *type, const char *help)
+void metrics_head(struct text *text, const char *name, const char *type, const char *help)
 {
 	text_add(text, "# HELP ");
 	text_add(text, name);
@@ -82,8 +82,7 @@ static void head(struct text *text, const char *name, const char *type, const ch
 	text_add(text, "\n");
 }
 
-/* A line; labels is what stands in the braces, or "". */
-static void sample(struct text *text, const char *name, const char *labels, uint64_t value)
+void metrics_sample(struct text *text, const char *name, const char *labels, uint64_t value)
 {
 	text_add(text, name);
 	if (*labels != '\0') {
@@ -98,14 +97,14 @@ static void sample(struct text *text, const char *name, const char *labels, uint
 
 static void gauge(struct text *text, const char *name, const char *help, uint64_t value)
 {
-	head(text, name, "gauge", help);
-	sample(text, name, "", value);
+	metrics_head(text, name, "gauge", help);
+	metrics_sample(text, name, "", value);
 }
 
 static void counter(struct text *text, const char *name, const char *help, uint64_t value)
 {
-	head(text, name, "counter", help);
-	sample(text, name, "", value);
+	metrics_head(text, name, "counter", help);
+	metrics_sample(text, name, "", value);
 }
 
 static void add_family(struct text *text, const struct family *family,
@@ -113,7 +112,7 @@ static void add_family(struct text *text, const struct family *family,
 {
 	int i;
 
-	head(text, family->name, "counter", family->help);
+	metrics_head(text, family->name, "counter", family->help);
 	for (i = family->first; i <= family->last; i++) {
 		char memory[32];
 		struct text label = TEXT_IN(memory);
@@ -124,12 +123,11 @@ static void add_family(struct text *text, const struct family *family,
 			text_add(&label, values[i]);
 			text_add(&label, "\"");
 		}
-		sample(text, family->name, text_end(&label), counters->of[i]);
+		metrics_sample(text, family->name, text_end(&label), counters->of[i]);
 	}
 }
 
-/* us as seconds. */
-static void add_seconds(struct text *text, uint64_t us)
+void metrics_seconds(struct text *text, uint64_t us)
 {
 	char digits[7] = "000000";
 	uint64_t rest = us % 1000000;
@@ -151,13 +149,13 @@ static void add_turns(struct text *text, const struct counters *counters)
 	uint64_t sum = 0;
 	size_t i;
 
-	head(text, name, "histogram", "Time that turns of the loop took, without the wait.");
+	metrics_head(text, name, "histogram", "Time that turns of the loop took, without the wait.");
 	for (i = 0; i < COUNT_TURN_BUCKETS; i++) {
 		sum += counters->turns[i];
 		text_add(text, name);
 		text_add(text, "_bucket{le=\"");
 		if (i < COUNT_TURN_BUCKETS - 1)
-			add_seconds(text, bounds[i]);
+			metrics_seconds(text, bounds[i]);
 		else
 			text_add(text, "+Inf");
 		text_add(text, "\"} ");
@@ -166,15 +164,15 @@ static void add_turns(struct text *text, const struct counters *counters)
 	}
 	text_add(text, name);
 	text_add(text, "_sum ");
-	add_seconds(text, counters->turn_time);
+	metrics_seconds(text, counters->turn_time);
 	text_add(text, "\n");
 	text_add(text, name);
-	sample(text, "_count", "", sum);
+	metrics_sample(text, "_count", "", sum);
 }
 
 static void add_build(struct text *text, const struct stats_numbers *numbers)
 {
-	head(text, "uwt_build_info", "gauge", "The version, and how readiness is found.");
+	metrics_head(text, "uwt_build_info", "gauge", "The version, and how readiness is found.");
 	text_add(text, "uwt_build_info{version=\"");
 	text_add_json(text, numbers->version);
 	text_add(text, "\",backend=\"");
@@ -186,13 +184,13 @@ static void add_peers(struct text *text, const struct stats_numbers *numbers)
 {
 	static const char peers[] = "uwt_peers", reached[] = "uwt_peers_reached";
 
-	head(text, peers, "gauge", "Peers, each peer_id counted once, by what it does.");
-	sample(text, peers, "role=\"seeder\"", numbers->seeders_only);
-	sample(text, peers, "role=\"leecher\"", numbers->leechers_only);
-	sample(text, peers, "role=\"both\"", numbers->seeders_and_leechers);
-	head(text, reached, "gauge", "Peers by how they are reached; one may be both ways.");
-	sample(text, reached, "family=\"ipv4\"", numbers->ipv4);
-	sample(text, reached, "family=\"ipv6\"", numbers->ipv6);
+	metrics_head(text, peers, "gauge", "Peers, each peer_id counted once, by what it does.");
+	metrics_sample(text, peers, "role=\"seeder\"", numbers->seeders_only);
+	metrics_sample(text, peers, "role=\"leecher\"", numbers->leechers_only);
+	metrics_sample(text, peers, "role=\"both\"", numbers->seeders_and_leechers);
+	metrics_head(text, reached, "gauge", "Peers by how they are reached; one may be both ways.");
+	metrics_sample(text, reached, "family=\"ipv4\"", numbers->ipv4);
+	metrics_sample(text, reached, "family=\"ipv6\"", numbers->ipv6);
 }
 
 static void add_tables(struct text *text, const struct stats_numbers *numbers)
@@ -228,9 +226,9 @@ static void add_tls(struct text *text, const struct stats_numbers *numbers)
 	    numbers->limits.handshakes);
 	gauge(text, "uwt_tls_image_bytes", "Memory that established connections take.",
 	    tls->image_bytes);
-	head(text, name, "counter", "Handshakes that were completed.");
-	sample(text, name, "kind=\"full\"", tls->handshakes - tls->resumptions);
-	sample(text, name, "kind=\"resumed\"", tls->resumptions);
+	metrics_head(text, name, "counter", "Handshakes that were completed.");
+	metrics_sample(text, name, "kind=\"full\"", tls->handshakes - tls->resumptions);
+	metrics_sample(text, name, "kind=\"resumed\"", tls->resumptions);
 	counter(text, "uwt_tls_handshake_failures_total",
 	    "Handshakes that did not come to an end.", tls->failures);
 	gauge(text, "uwt_tls_certificate_expiry_timestamp_seconds",

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "machine.h"
+#include "metrics.h"
 #include "text.h"
 
 #define METRIC_MAX 512          /* a metric with its help */
@@ -85,31 +86,14 @@ static bool read_memory(const struct vitals *vitals, uint64_t *virtual, uint64_t
 	return true;
 }
 
-/* A metric, up to its value. */
-static void head(struct text *text, const char *name, const char *type, const char *help)
-{
-	text_add(text, "# HELP ");
-	text_add(text, name);
-	text_add(text, " ");
-	text_add(text, help);
-	text_add(text, "\n# TYPE ");
-	text_add(text, name);
-	text_add(text, " ");
-	text_add(text, type);
-	text_add(text, "\n");
-	text_add(text, name);
-	text_add(text, " ");
-}
-
 /* One is put together apart, so that it is left out whole where there is no room. */
 static void add_number(struct text *text, const char *name, const char *help, uint64_t value)
 {
 	char memory[METRIC_MAX];
 	struct text metric = TEXT_IN(memory);
 
-	head(&metric, name, "gauge", help);
-	text_add_number(&metric, value);
-	text_add(&metric, "\n");
+	metrics_head(&metric, name, "gauge", help);
+	metrics_sample(&metric, name, "", value);
 	text_add_bytes(text, metric.start, metric.length);
 }
 
@@ -117,18 +101,13 @@ static void add_number(struct text *text, const char *name, const char *help, ui
 static void add_seconds(struct text *text, const char *name, const char *type, const char *help,
     uint64_t us)
 {
-	char memory[METRIC_MAX], digits[7] = ".000000";
+	char memory[METRIC_MAX];
 	struct text metric = TEXT_IN(memory);
-	uint64_t rest = us % 1000000;
-	size_t at;
 
-	for (at = sizeof digits - 1; at > 0; at--) {
-		digits[at] = (char)('0' + rest % 10);
-		rest /= 10;
-	}
-	head(&metric, name, type, help);
-	text_add_number(&metric, us / 1000000);
-	text_add_bytes(&metric, digits, sizeof digits);
+	metrics_head(&metric, name, type, help);
+	text_add(&metric, name);
+	text_add(&metric, " ");
+	metrics_seconds(&metric, us);
 	text_add(&metric, "\n");
 	text_add_bytes(text, metric.start, metric.length);
 }
