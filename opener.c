@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -16,6 +17,7 @@
 
 #include "clock.h"
 #include "file.h"
+#include "save.h"
 #include "user.h"
 
 #define DESCRIPTORS_MAX 65536   /* more than anybody leaves open to a program */
@@ -23,11 +25,11 @@
 #define LAST_WAIT 100           /* ms for what SIGKILL ends */
 
 /* The last has no answer. */
-enum kind { OPEN_FILE, NOTE_SOCKETS, REMOVE_SOCKETS, LAUNCH_COMMAND, STOP_COMMAND };
+enum kind { OPEN_FILE, NOTE_SOCKETS, REMOVE_SOCKETS, LAUNCH_COMMAND, SAVE_STATE, STOP_COMMAND };
 
 struct request {
-	uint16_t kind;
-	uint16_t place;         /* of a file or command among the names */
+	uint32_t kind;
+	uint32_t value;         /* the place of a file or command among the names; bytes to save */
 	uint32_t number;        /* of the request; its answer has the same */
 };
 
@@ -60,8 +62,16 @@ struct process {
 	int next;               /* a signal */
 };
 
+/* The process that saves. */
+struct saver {
+	pid_t pid;              /* 0: there is none */
+	uint32_t number;        /* of the request */
+};
+
 struct keeper {
 	const struct opener_names *names;
+	const void *memory;     /* of what is saved */
+	struct saver saver;
 	struct made made[OPENER_NAMES_MAX];
 	bool noted;             /* those are known: never again, as somebody else's could be there */
 	struct process processes[PROCESSES_MAX];
@@ -73,9 +83,10 @@ static void on_child(int number)
 	(void)number;
 }
 
+/* By SIGXFSZ a limit on the size of files would end who saves; ignored, it is an error. */
 static void set_signals(struct keeper *keeper)
 {
-	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE };
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGXFSZ };
 	struct sigaction action = { .sa_handler = SIG_IGN };
 	sigset_t child;
 	size_t i;
@@ -153,7 +164,7 @@ static void open_named(const struct opener_names *names, const struct request *r
 	int fd;
 
 	errno = EINVAL;
-	fd = request->place < names->file_count ? file_open(names->files[request->place]) : -1;
+	fd = request->value < names->file_count ? file_open(names->files[request->value]) : -1;
 	answer_send(request->number, fd, errno);
 	if (fd >= 0)
 		close(fd);
@@ -288,16 +299,64 @@ static void command_launch(struct keeper *keeper, const struct request *request)
 	size_t place = 0;
 	int fd = -1;
 
-	command_end(keeper, request->place);
+	command_end(keeper, request->value);
 	while (place < PROCESSES_MAX && keeper->processes[place].pid != 0)
 		place++;
-	errno = request->place < keeper->names->command_count ? EAGAIN : EINVAL;
+	errno = request->value < keeper->names->command_count ? EAGAIN : EINVAL;
 	if (errno == EAGAIN && place < PROCESSES_MAX)
-		fd = process_start(keeper->names, &keeper->processes[place], request->place);
+		fd = process_start(keeper->names, &keeper->processes[place], request->value);
 	answer_send(request->number, fd, errno);
 	if (fd >= 0)
 		close(fd);
 }
+
+/* -- what it saves -------------------------------------------------------------------------- */
+
+/* Save: the child's side. Its exit status is errno, as far as that fits. */
+static _Noreturn void saver_run(const struct keeper *keeper, size_t size)
+{
+	int fault;
+
+	/* Whoever waits for the end of the opener does not wait for this. */
+	close(0);
+	fault = save_file(keeper->names->folder, keeper->names->saved, keeper->memory, size);
+	_exit(fault <= UINT8_MAX ? fault : EIO);
+}
+
+static void state_save(struct keeper *keeper, const struct request *request)
+{
+	const struct opener_names *names = keeper->names;
+	pid_t pid;
+
+	if (names->folder == NULL || request->value > names->save_max) {
+		answer_send(request->number, -1, EINVAL);
+		return;
+	}
+	if (keeper->saver.pid != 0) {
+		answer_send(request->number, -1, EBUSY);
+		return;
+	}
+	pid = fork();
+	if (pid == 0)
+		saver_run(keeper, request->value);
+	if (pid > 0)
+		keeper->saver = (struct saver){ pid, request->number };
+	else
+		answer_send(request->number, -1, errno);
+}
+
+/* Answer if it has ended. */
+static void saver_tend(struct saver *saver)
+{
+	int status;
+
+	if (saver->pid == 0 || waitpid(saver->pid, &status, WNOHANG) != saver->pid)
+		return;
+	answer_send(saver->number, -1, WIFEXITED(status) ? WEXITSTATUS(status) : EINTR);
+	saver->pid = 0;
+}
+
+/* -- its life ------------------------------------------------------------------------------- */
 
 /* Wait until something can be received, if told to look, a process ends, or the time has come. */
 static bool keeper_wait(const struct keeper *keeper, bool look, uint64_t now, uint64_t until)
@@ -316,8 +375,6 @@ static bool keeper_wait(const struct keeper *keeper, bool look, uint64_t now, ui
 	return pselect(look, &set, NULL, NULL, limit, &keeper->waiting) > 0;
 }
 
-/* -- its life ------------------------------------------------------------------------------- */
-
 /* Take the next request. False when the program has ended. */
 static bool request_take(struct keeper *keeper, struct request *request)
 {
@@ -327,6 +384,7 @@ static bool request_take(struct keeper *keeper, struct request *request)
 	do {
 		now = clock_ms();
 		until = processes_tend(keeper, now, &count);
+		saver_tend(&keeper->saver);
 	} while (!keeper_wait(keeper, true, now, until));
 	return recv(0, request, sizeof *request, MSG_WAITALL) == (ssize_t)sizeof *request;
 }
@@ -358,8 +416,11 @@ static void request_serve(struct keeper *keeper, const struct request *request)
 	case LAUNCH_COMMAND:
 		command_launch(keeper, request);
 		return;
+	case SAVE_STATE:
+		state_save(keeper, request);
+		return;
 	case STOP_COMMAND:
-		command_end(keeper, request->place);
+		command_end(keeper, request->value);
 		return;
 	case NOTE_SOCKETS:
 		sockets_note(keeper);
@@ -395,9 +456,9 @@ static void commands_finish(struct keeper *keeper)
 	}
 }
 
-static _Noreturn void opener_run(int fd, const struct opener_names *names)
+static _Noreturn void opener_run(int fd, const struct opener_names *names, const void *memory)
 {
-	struct keeper keeper = { .names = names };
+	struct keeper keeper = { .names = names, .memory = memory };
 	struct request request;
 
 	set_signals(&keeper);
@@ -411,12 +472,12 @@ static _Noreturn void opener_run(int fd, const struct opener_names *names)
 
 /* -- the program ---------------------------------------------------------------------------- */
 
-bool opener_start(struct opener *opener, const struct opener_names *names)
+/* Make the two ends, and the process that has the second. False with errno set. */
+static bool opener_fork(struct opener *opener, const struct opener_names *names)
 {
 	struct timeval patience = { OPENER_PATIENCE / 1000, OPENER_PATIENCE % 1000 * 1000 };
 	int ends[2], fault;
 
-	*opener = OPENER_NONE;
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0)
 		return false;
 	if (fcntl(ends[0], F_SETFD, FD_CLOEXEC) == 0 &&
@@ -425,7 +486,7 @@ bool opener_start(struct opener *opener, const struct opener_names *names)
 	else
 		opener->pid = -1;
 	if (opener->pid == 0)
-		opener_run(ends[1], names);
+		opener_run(ends[1], names, opener->memory);
 	fault = errno;
 	close(ends[1]);
 	if (opener->pid > 0) {
@@ -433,7 +494,36 @@ bool opener_start(struct opener *opener, const struct opener_names *names)
 		return true;
 	}
 	close(ends[0]);
+	errno = fault;
+	return false;
+}
+
+/* Forget it, with what memory it shares. */
+static void opener_clear(struct opener *opener)
+{
+	if (opener->memory != NULL)
+		munmap(opener->memory, opener->memory_size);
 	*opener = OPENER_NONE;
+}
+
+bool opener_start(struct opener *opener, const struct opener_names *names)
+{
+	int fault;
+
+	*opener = OPENER_NONE;
+	if (names->folder != NULL) {
+		opener->memory = mmap(NULL, names->save_max, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		if (opener->memory == MAP_FAILED) {
+			opener->memory = NULL;
+			return false;
+		}
+		opener->memory_size = names->save_max;
+	}
+	if (opener_fork(opener, names))
+		return true;
+	fault = errno;
+	opener_clear(opener);
 	errno = fault;
 	return false;
 }
@@ -449,9 +539,9 @@ static void opener_lose(struct opener *opener)
 }
 
 /* Send a request, without waiting. False with errno set. */
-static bool request_send(struct opener *opener, enum kind kind, size_t place)
+static bool request_send(struct opener *opener, enum kind kind, size_t value)
 {
-	struct request request = { (uint16_t)kind, (uint16_t)place, 0 };
+	struct request request = { kind, (uint32_t)value, 0 };
 
 	if (opener->fd < 0) {
 		errno = ESRCH;
@@ -498,11 +588,15 @@ static bool answer_take(struct opener *opener, struct answer *answer, int *fd, i
 	return true;
 }
 
-/* Keep an answer that came for a command, or that nobody waits for any more. */
+/* Keep an answer that came for a command or a save, or that nobody waits for any more. */
 static void answer_keep(struct opener *opener, const struct answer *answer, int fd)
 {
 	struct opener_launch *launch;
 
+	if (opener->save.number == answer->number && !opener->save.answered) {
+		opener->save.answered = true;
+		opener->save.fault = answer->fault;
+	}
 	for (launch = opener->launches; launch < opener->launches + OPENER_COMMANDS_MAX; launch++) {
 		if (launch->number == answer->number && !launch->answered) {
 			launch->answered = true;
@@ -516,14 +610,14 @@ static void answer_keep(struct opener *opener, const struct answer *answer, int 
 }
 
 /* Ask, and wait for the answer. Returns the descriptor that came with it, or -1 with errno set. */
-static int ask(struct opener *opener, enum kind kind, size_t place)
+static int ask(struct opener *opener, enum kind kind, size_t value)
 {
 	struct answer answer;
 	int fd;
 
-	if (!request_send(opener, kind, place))
+	if (!request_send(opener, kind, value))
 		return -1;
-	/* One that came too late for its request, or is a command's, may be first. */
+	/* One that came too late for its request, or is another's, may be first. */
 	while (answer_take(opener, &answer, &fd, 0)) {
 		if (answer.number != opener->asked) {
 			answer_keep(opener, &answer, fd);
@@ -576,19 +670,25 @@ bool opener_launch(struct opener *opener, size_t command)
 	return true;
 }
 
+/* Take the answers that have come, until this one has. */
+static void answers_take(struct opener *opener, const bool *answered)
+{
+	struct answer answer;
+	int fd;
+
+	while (!*answered && opener->fd >= 0 && answer_take(opener, &answer, &fd, MSG_DONTWAIT))
+		answer_keep(opener, &answer, fd);
+}
+
 int opener_launched(struct opener *opener, size_t command)
 {
 	struct opener_launch *launch, found;
-	struct answer answer;
-	int fd;
 
 	errno = EINVAL;
 	if (command >= OPENER_COMMANDS_MAX || opener->launches[command].number == 0)
 		return -1;
 	launch = &opener->launches[command];
-	while (!launch->answered && opener->fd >= 0 &&
-	    answer_take(opener, &answer, &fd, MSG_DONTWAIT))
-		answer_keep(opener, &answer, fd);
+	answers_take(opener, &launch->answered);
 	if (!launch->answered) {
 		errno = opener->fd < 0 ? ESRCH : EINPROGRESS;
 		return -1;
@@ -607,6 +707,35 @@ void opener_stop(struct opener *opener, size_t command)
 		return;
 	launch_forget(&opener->launches[command]);
 	request_send(opener, STOP_COMMAND, command);
+}
+
+void *opener_memory(const struct opener *opener)
+{
+	return opener->memory;
+}
+
+bool opener_save(struct opener *opener, size_t size)
+{
+	errno = opener->save.number != 0 ? EBUSY : EINVAL;
+	if (opener->save.number != 0 || opener->memory == NULL || size > opener->memory_size ||
+	    !request_send(opener, SAVE_STATE, size))
+		return false;
+	opener->save = (struct opener_save){ .number = opener->asked };
+	return true;
+}
+
+int opener_saved(struct opener *opener)
+{
+	struct opener_save found;
+
+	if (opener->save.number == 0)
+		return EINVAL;
+	answers_take(opener, &opener->save.answered);
+	found = opener->save;
+	if (!found.answered && opener->fd >= 0)
+		return EINPROGRESS;
+	opener->save = (struct opener_save){ .number = 0 };
+	return found.answered ? found.fault : ESRCH;
 }
 
 void opener_end(struct opener *opener)
@@ -629,5 +758,5 @@ void opener_end(struct opener *opener)
 	}
 	if (opener->pid > 0)
 		waitpid(opener->pid, NULL, ended ? 0 : WNOHANG);
-	*opener = OPENER_NONE;
+	opener_clear(opener);
 }

@@ -3,7 +3,8 @@
  *
  * It opens files that were named when it was started, nothing else, and hands their descriptors
  * over; it starts commands that were named then, nothing else, and hands over a socket to each; and
- * it removes the files of Unix-domain sockets when the program ends, however it ends.
+ * it removes the files of Unix-domain sockets when the program ends, however it ends. It saves the
+ * program's state, again to a file that was named then.
  * The program asks by number: no name comes from it. Start the opener before there is much memory,
  * which it would share. It ignores the signals that end the program and ends after it, or by
  * opener_end.
@@ -15,6 +16,10 @@
  * time. When the shell, or what took its place, has ended, what is left of its process group is
  * killed. When the program has ended the commands see the end of their input; OPENER_LEAVE later
  * they get SIGTERM, and OPENER_GRACE after that SIGKILL, each for the whole group.
+ *
+ * What is to be saved the program puts into memory that both share, which costs nothing before it
+ * is touched. A process of its own writes it (save.h), so that nobody waits for a slow disk; it
+ * goes on to its end also when program and opener have ended.
  */
 #ifndef OPENER_H
 #define OPENER_H
@@ -41,6 +46,8 @@ struct opener_names {
 	const char *commands[OPENER_COMMANDS_MAX];  /* to be started, by their place here */
 	size_t command_count;
 	const struct user *user;    /* that commands become (user.h); NULL: they stay who this is */
+	const char *folder, *saved; /* of the file that opener_save replaces; NULL: there is none */
+	size_t save_max;            /* its most bytes */
 };
 
 /* A command that was asked for. */
@@ -51,11 +58,21 @@ struct opener_launch {
 	int fault;          /* errno */
 };
 
+/* A save that was asked for. */
+struct opener_save {
+	uint32_t number;    /* of the request; 0: there is none */
+	bool answered;
+	int fault;          /* errno; 0: it was saved */
+};
+
 struct opener {
 	int fd;             /* of the socket to it; -1: there is none, or it has ended */
 	pid_t pid;          /* 0: nobody is to be waited for */
 	uint32_t asked;     /* requests so far, by which their answers are known */
 	struct opener_launch launches[OPENER_COMMANDS_MAX];
+	void *memory;       /* of what is saved; NULL: nothing is */
+	size_t memory_size;
+	struct opener_save save;
 };
 
 #define OPENER_NONE ((struct opener){ .fd = -1 })
@@ -89,9 +106,23 @@ int opener_launched(struct opener *opener, size_t command);
 /* End a command's process, as opener_launch does. Close its descriptor as well. */
 void opener_stop(struct opener *opener, size_t command);
 
-/* Let it end, and wait for that: for commands that do not end by themselves up to OPENER_LEAVE +
- * OPENER_GRACE. Without an opener nothing happens. Descriptors of commands that were not taken are
- * closed, others stay the caller's: close them first. */
+/* The memory of save_max bytes in which the program puts what is to be saved; NULL if no file was
+ * named. */
+void *opener_memory(const struct opener *opener);
+
+/* Ask for the first bytes of that memory to be saved, without waiting for that. Until opener_saved
+ * has told what became of it the memory must not be written to. False with errno set: EBUSY if that
+ * was not told yet, EINVAL if it has not so many bytes, ESRCH and ETIMEDOUT as above. */
+bool opener_save(struct opener *opener, size_t size);
+
+/* What has become of that, without waiting: 0, EINPROGRESS if it is not known yet, ESRCH if there
+ * is no opener any more, EINTR if the process that saved was ended, else why it cannot be saved.
+ * Tells it once; then, and if opener_save was not called, EINVAL. */
+int opener_saved(struct opener *opener);
+
+/* Let it end, and wait for that, but not for a save: for commands that do not end by themselves up
+ * to OPENER_LEAVE + OPENER_GRACE. Without an opener nothing happens. Descriptors of commands that
+ * were not taken are closed, others stay the caller's: close them first. */
 void opener_end(struct opener *opener);
 
 #endif

@@ -97,6 +97,8 @@ static const struct option table[] = {
 	    "while it cannot be asked let nobody in, or all (open) [closed]" },
 	{ "hook", 0, KIND_TEXT, "COMMAND", 0, 0, AT(hook), false,
 	    "tell this command, by lines of JSON, who comes and goes" },
+	{ "state-dir", 0, KIND_TEXT, "DIR", 0, 0, AT(state_dir), false,
+	    "keep the statistics' history there from one start to the next" },
 	{ "user", 0, KIND_TEXT, "NAME", 0, 0, AT(user), false,
 	    "become this user once all is open and read" },
 	{ "no-sandbox", 0, KIND_NO, NULL, 0, 0, AT(sandbox), false,

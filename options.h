@@ -39,6 +39,7 @@ struct options {
 	bool metrics_listen;        /* it names a port of its own, and this is it: */
 	char metrics_host[METRICS_HOST_MAX];    /* "": localhost */
 	uint16_t metrics_port;
+	const char *state_dir;      /* folder for what outlives the program; NULL: none */
 	const char *user;           /* to become after the start; NULL: none */
 	bool sandbox;               /* give up what serving does not take */
 	bool version, help;         /* print that and end */

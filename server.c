@@ -1198,3 +1198,16 @@ const char *uwt_backend(void)
 {
 	return poll_name();
 }
+
+_Static_assert(UWT_HISTORY_MAX == HISTORY_FILE_MAX, "a history must fit");
+
+size_t uwt_server_history(const struct uwt_server *server, uint8_t *out)
+{
+	return history_save(server->history, out);
+}
+
+const char *uwt_server_restore(struct uwt_server *server, const uint8_t *data, size_t length)
+{
+	server->shown[SHOWN_HISTORY].length = 0;
+	return history_load(server->history, data, length);
+}

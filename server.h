@@ -363,6 +363,18 @@ bool uwt_torrent_member(const struct uwt_server *server, const struct uwt_torren
 /* End all memberships of a torrent, which is gone then. Not from a callback. */
 void uwt_torrent_drop(struct uwt_server *server, const uint8_t *info_hash);
 
+/*
+ * What was counted over the last hour, day and 30 days, to be kept while the program does not run.
+ * out gets at most UWT_HISTORY_MAX bytes; returns how many. The last UWT_HISTORY_MARK of them, of
+ * which there always are as many, are others when anything has changed.
+ */
+#define UWT_HISTORY_MAX (96 * 1024)
+#define UWT_HISTORY_MARK 20
+size_t uwt_server_history(const struct uwt_server *server, uint8_t *out);
+
+/* Go on from what uwt_server_history gave. NULL, or, with nothing changed, what is wrong. */
+const char *uwt_server_restore(struct uwt_server *server, const uint8_t *data, size_t length);
+
 #ifdef __cplusplus
 }
 #endif

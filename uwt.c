@@ -19,6 +19,7 @@
 #include "output.h"
 #include "sandbox.h"
 #include "server.h"
+#include "state.h"
 #include "text.h"
 #include "user.h"
 #include "vitals.h"
@@ -77,6 +78,7 @@ struct program {
 	struct opener opener;
 	struct user user;       /* of --user */
 	struct gate gate;       /* of --allow-list and --deny-list */
+	struct state state;     /* of --state-dir */
 	struct commands *commands;      /* of --filter and --hook */
 	struct vitals vitals;   /* what the process takes, for /metrics */
 	uint32_t descriptors;   /* open without any connection */
@@ -565,6 +567,11 @@ static struct opener_names opener_names(const struct options *options)
 		names.files[names.file_count++] = options->allow_list;
 	if (options->deny_list != NULL)
 		names.files[names.file_count++] = options->deny_list;
+	if (options->state_dir != NULL) {
+		names.folder = options->state_dir;
+		names.saved = STATE_FILE;
+		names.save_max = UWT_HISTORY_MAX;
+	}
 	if (options->filter != NULL)
 		names.commands[names.command_count++] = options->filter;
 	if (options->hook != NULL)
@@ -585,7 +592,7 @@ static bool keep_rights(struct program *program, char error[static UWT_ERROR_MAX
 
 	program->confined = false;
 	names.user = options->user != NULL ? &program->user : NULL;
-	if ((names.command_count == 0 &&
+	if ((names.command_count == 0 && names.folder == NULL &&
 	    (!confined || names.file_count + names.socket_count == 0)) ||
 	    opener_start(&program->opener, &names))
 		return true;
@@ -647,6 +654,15 @@ static bool make_server(struct program *program, char error[static UWT_ERROR_MAX
 	warn_of_doubts(program);
 	warn_of_whole(program);
 	return true;
+}
+
+/* Go on from what was saved in --state-dir. */
+static bool start_state(struct program *program, char error[static UWT_ERROR_MAX])
+{
+	program->state = (struct state){ .folder = program->options->state_dir,
+		.opener = &program->opener, .server = program->server,
+		.log = &program->log };
+	return state_start(&program->state, error);
 }
 
 /* Start the commands of --filter and --hook. */
@@ -730,7 +746,8 @@ static void wait_with_commands(struct program *program, int timeout)
 /* A turn of all there is. Returns false when the server has been closed. */
 static bool turn(struct program *program, bool more)
 {
-	int timeout = more ? 0 : output_wait(program->output);
+	int timeout = more ? 0 : sooner(output_wait(program->output),
+	    state_wait(&program->state));
 
 	if (!commands_are_used(program->commands))
 		return uwt_server_turn(program->server, timeout);
@@ -748,6 +765,7 @@ static void serve(struct program *program)
 	output_flush(output);
 	while (stops_asked < 2 && turn(program, more)) {
 		more = serve_gate(program);
+		state_turn(&program->state);
 		if (reload_asked && !closing) {
 			reload_asked = 0;
 			reload_pairs(program);
@@ -760,11 +778,13 @@ static void serve(struct program *program)
 			    stopped_by == SIGTERM ? "SIGTERM" : "SIGINT");
 			output_patience(output, CLOSE_PATIENCE, &stops_asked);
 			uwt_server_close(program->server, CLOSE_GRACE);
+			state_close(&program->state);
 			opener_remove(&program->opener);
 		}
 		/* What a turn's sending brought to an end is told after it. */
 		output_flush(output);
 	}
+	state_end(&program->state, &stops_asked);
 }
 
 /* Where one of these descriptors is closed, a connection's would be the next there, and be printed
@@ -796,9 +816,9 @@ static int run(struct options *options)
 	    options->deny_list != NULL);
 	program.commands = &commands;
 	if (find_user(&program, error) && keep_rights(&program, error) &&
-	    make_server(&program, error) && start_commands(&program, error) &&
-	    listen_and_tell(&program, error) &&
-	    give_up_rights(&program, error)) {
+	    make_server(&program, error) && start_state(&program, error) &&
+	    start_commands(&program, error) &&
+	    listen_and_tell(&program, error) && give_up_rights(&program, error)) {
 		signalled_server = program.server;
 		program.descriptors = vitals_descriptors();
 		/* One that came before there was a server to wake. */

@@ -94,7 +94,7 @@ static void run_choose(struct run *run, char **prefixes)
 		bb_handshake, bb_frames, bb_cuts, bb_announce, bb_strings, bb_offers, bb_answers,
 		bb_owner, bb_scrape, bb_http, bb_stats, bb_options, bb_config, bb_output,
 		bb_signals, bb_limits, bb_proxy, bb_time, bb_load, bb_tls, bb_conformance,
-		bb_sandbox, bb_gate, bb_metrics, bb_log
+		bb_sandbox, bb_gate, bb_metrics, bb_log, bb_state
 	};
 	const struct bb_test *test;
 	size_t i;

@@ -191,8 +191,8 @@ void folder_remove(const char *path)
 
 	while (folder != NULL && (entry = readdir(folder)) != NULL) {
 		(void)snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
-		if (entry->d_name[0] != '.')
-			(void)unlink(name);
+		if (entry->d_name[0] != '.' && unlink(name) != 0)
+			folder_remove(name);
 	}
 	if (folder != NULL)
 		(void)closedir(folder);

@@ -49,7 +49,8 @@ enum {
 extern const struct bb_test bb_handshake[], bb_frames[], bb_cuts[], bb_announce[], bb_strings[],
     bb_offers[], bb_answers[], bb_owner[], bb_scrape[], bb_http[], bb_stats[], bb_options[],
     bb_config[], bb_output[], bb_signals[], bb_limits[], bb_proxy[], bb_time[], bb_load[],
-    bb_tls[], bb_conformance[], bb_sandbox[], bb_gate[], bb_metrics[], bb_log[];
+    bb_tls[], bb_conformance[], bb_sandbox[], bb_gate[], bb_metrics[], bb_log[],
+    bb_state[];
 
 struct settings {
 	const char *program;   /* path of the server's binary */
@@ -84,7 +85,7 @@ char *pem_key(const char *name);
 char *test_file(const char *name, const char *content);
 char *test_path(const char *name);
 
-/* Remove a folder and the files in it. */
+/* Remove a folder and all in it. */
 void folder_remove(const char *path);
 
 /* --- checks --- */

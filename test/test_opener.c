@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -133,13 +134,13 @@ static void no_others_open(void)
 static void nonsense_ends_it(void)
 {
 	struct opener opener;
-	char text[64] = "/etc/passwd";
+	char text[60] = "/etc/passwd";
 	int status = -1;
 
 	CHECK(opener_start(&opener, &names));
 	memset(text + 12, 0xee, sizeof text - 12);
 	CHECK(send(opener.fd, text, sizeof text, 0) == (ssize_t)sizeof text);
-	/* Those were eight requests for files that are not there. */
+	/* Those were five requests of kinds that there are not. */
 	CHECK(opens(&opener, TWO, "the second"));
 	CHECK(send(opener.fd, text, 5, 0) == 5);
 	CHECK(shutdown(opener.fd, SHUT_WR) == 0);
@@ -263,7 +264,7 @@ static void no_descriptor_left(void)
 
 /* -- calls that fail ---------------------------------------------------------------------- */
 
-enum call { FORK, SOCKETPAIR, SETSOCKOPT, SEND, RECVMSG, CALLS };
+enum call { FORK, SOCKETPAIR, SETSOCKOPT, SEND, RECVMSG, MMAP, CALLS };
 
 /* How often each call fails next, after how many that do not, and with what. */
 static struct {
@@ -306,6 +307,28 @@ WRAP(int, setsockopt, SETSOCKOPT, (int fd, int level, int option, const void *va
 WRAP(ssize_t, send, SEND, (int fd, const void *bytes, size_t size, int flags),
     (fd, bytes, size, flags))
 WRAP(ssize_t, recvmsg, RECVMSG, (int fd, struct msghdr *message, int flags), (fd, message, flags))
+
+void *__real_mmap(void *at, size_t size, int protection, int flags, int fd, off_t from);
+void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t from);
+
+void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t from)
+{
+	return call_fails(MMAP) ? MAP_FAILED : __real_mmap(at, size, protection, flags, fd, from);
+}
+
+/* How many ms a disk takes; -1: who writes to it is killed. */
+static int disk_time;
+
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+
+int __wrap_fsync(int fd)
+{
+	if (disk_time < 0)
+		raise(SIGKILL);
+	wait_ms(disk_time);
+	return __real_fsync(fd);
+}
 
 /* A start that fails leaves nothing. */
 static void starts_fail(void)
@@ -987,6 +1010,348 @@ static void sockets_are_removed_when_asked(void)
 	CHECK(unlink(paths[SOCKET]) == 0);
 }
 
+/* -- what is saved ------------------------------------------------------------------------ */
+
+#define SAVE_MAX 100000
+
+/* Start an opener that saves to the file `other` in a folder, NULL: the tests' own. */
+static void start_saving(struct opener *opener, const char *where)
+{
+	struct opener_names with = names;
+
+	with.folder = where != NULL ? where : folder;
+	with.saved = "other";
+	with.save_max = SAVE_MAX;
+	CHECK(opener_start(opener, &with));
+}
+
+/* Wait for what becomes of a save. */
+static int saved(struct opener *opener)
+{
+	uint64_t until = clock_ms() + START_TIME;
+	int fault;
+
+	do {
+		fault = opener_saved(opener);
+		if (fault != EINPROGRESS)
+			return fault;
+		wait_ms(2);
+	} while (clock_ms() < until);
+	return EINPROGRESS;
+}
+
+static int save_text(struct opener *opener, const char *text)
+{
+	CHECK(opener_saved(opener) == EINVAL);
+	memcpy(opener_memory(opener), text, strlen(text));
+	CHECK(opener_save(opener, strlen(text)));
+	return saved(opener);
+}
+
+static bool other_holds(const char *text)
+{
+	size_t size = 0;
+	char *content = file_read(file_open(paths[OTHER]), SAVE_MAX, &size);
+	bool same = content != NULL && strlen(text) == size && memcmp(content, text, size) == 0;
+
+	free(content);
+	return same;
+}
+
+static void state_is_saved(void)
+{
+	struct opener opener;
+	int before = dup(0), after;
+	uint8_t *memory;
+
+	close(before);
+	start_saving(&opener, NULL);
+	CHECK(save_text(&opener, "the first") == 0);
+	CHECK(other_holds("the first"));
+	CHECK(save_text(&opener, "the second, which is longer") == 0);
+	CHECK(other_holds("the second, which is longer"));
+	CHECK(save_text(&opener, "third") == 0);
+	CHECK(other_holds("third"));
+	CHECK(opens(&opener, ONE, "the first"));
+	memory = opener_memory(&opener);
+	memset(memory, 'x', SAVE_MAX);
+	CHECK(opener_save(&opener, SAVE_MAX));
+	CHECK(!opener_save(&opener, 1) && errno == EBUSY);
+	CHECK(saved(&opener) == 0);
+	CHECK(unlink(paths[OTHER]) == 0);
+	opener_end(&opener);
+	CHECK(opener_memory(&opener) == NULL);
+	CHECK(msync(memory, 1, MS_ASYNC) == -1 && errno == ENOMEM);     /* it was given back */
+	CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
+	after = dup(0);
+	CHECK(after == before);
+	close(after);
+}
+
+static void nothing_else_is_saved(void)
+{
+	struct opener opener;
+	uint32_t request[3] = { 4, SAVE_MAX + 1, 1000 };
+
+	start_saving(&opener, NULL);
+	CHECK(!opener_save(&opener, SAVE_MAX + 1) && errno == EINVAL);
+	CHECK(!opener_save(&opener, SIZE_MAX) && errno == EINVAL);
+	CHECK(opener_saved(&opener) == EINVAL);
+	/* As who has taken the program over would ask. */
+	CHECK(send(opener.fd, request, sizeof request, 0) == (ssize_t)sizeof request);
+	request[1] = UINT32_MAX;
+	CHECK(send(opener.fd, request, sizeof request, 0) == (ssize_t)sizeof request);
+	CHECK(opens(&opener, ONE, "the first"));
+	wait_ms(100);
+	CHECK(!exists(OTHER));
+	opener_end(&opener);
+	CHECK(opener_start(&opener, &names));
+	CHECK(opener_memory(&opener) == NULL);
+	CHECK(!opener_save(&opener, 0) && errno == EINVAL);
+	request[1] = 0;
+	CHECK(send(opener.fd, request, sizeof request, 0) == (ssize_t)sizeof request);
+	CHECK(opens(&opener, ONE, "the first"));
+	CHECK(!exists(OTHER));
+	opener_end(&opener);
+	opener = OPENER_NONE;
+	CHECK(!opener_save(&opener, 0) && errno == EINVAL);
+	CHECK(opener_saved(&opener) == EINVAL);
+}
+
+/* Read the file until the pipe ends; a byte says whether all that was read was whole. */
+static _Noreturn void reader_run(int go_on, int verdict)
+{
+	struct pollfd end = { go_on, POLLIN, 0 };
+	size_t size, i;
+	int reads = 0;
+
+	while (poll(&end, 1, 0) == 0) {
+		char *content = file_read(file_open(paths[OTHER]), SAVE_MAX, &size);
+
+		for (i = 1; content != NULL && i < size && content[i] == content[0]; i++)
+			continue;
+		if (content == NULL || i != size || size != (size_t)content[0] * 500)
+			_exit(write(verdict, "n", 1) < 0);
+		free(content);
+		reads++;
+	}
+	_exit(write(verdict, reads > 50 ? "y" : "f", 1) < 0);
+}
+
+/* Whoever reads the file finds one that is whole, at any moment. */
+static void saves_are_whole(void)
+{
+	uint64_t until = clock_ms() + 500;
+	int end[2], verdict[2], turn;
+	struct opener opener;
+	char byte = 'x';
+	pid_t pid;
+
+	start_saving(&opener, NULL);
+	memset(opener_memory(&opener), 100, SAVE_MAX);
+	CHECK(opener_save(&opener, 50000) && saved(&opener) == 0);
+	CHECK(pipe(end) == 0 && pipe(verdict) == 0);
+	pid = fork();
+	if (pid == 0) {
+		close(end[1]);
+		reader_run(end[0], verdict[1]);
+	}
+	for (turn = 0; clock_ms() < until || turn < 20; turn++) {
+		memset(opener_memory(&opener), 1 + turn % 120, SAVE_MAX);
+		CHECK(opener_save(&opener, (size_t)(1 + turn % 120) * 500));
+		CHECK(saved(&opener) == 0);
+	}
+	close(end[1]);
+	CHECK(read(verdict[0], &byte, 1) == 1 && byte != 'n');
+	CHECK(byte == 'y' || clock_ms() > until + 1000);        /* or too busy a machine */
+	CHECK(waitpid(pid, NULL, 0) == pid);
+	close(end[0]);
+	close(verdict[0]);
+	close(verdict[1]);
+	CHECK(unlink(paths[OTHER]) == 0);
+	opener_end(&opener);
+}
+
+/* A link where the file is to be is replaced, and one where the new one is made not followed. */
+static void saves_follow_no_link(void)
+{
+	char fresh[80];
+	struct opener opener;
+	struct stat status;
+
+	snprintf(fresh, sizeof fresh, "%s.new", paths[OTHER]);
+	start_saving(&opener, NULL);
+	CHECK(symlink(paths[ONE], fresh) == 0 && symlink(paths[TWO], paths[OTHER]) == 0);
+	CHECK(save_text(&opener, "saved") == 0);
+	CHECK(lstat(paths[OTHER], &status) == 0 && S_ISREG(status.st_mode));
+	CHECK(lstat(fresh, &status) == -1 && errno == ENOENT);
+	CHECK(other_holds("saved"));
+	CHECK(opens(&opener, ONE, "the first") && opens(&opener, TWO, "the second"));
+	CHECK(unlink(paths[OTHER]) == 0);
+	opener_end(&opener);
+}
+
+/* A save that fails says why, and the next one is another. */
+static void saves_fail(void)
+{
+	struct opener opener;
+	char where[80];
+
+	snprintf(where, sizeof where, "%s/none", folder);
+	start_saving(&opener, where);
+	CHECK(save_text(&opener, "nowhere") == ENOENT);
+	CHECK(mkdir(where, 0755) == 0);
+	CHECK(save_text(&opener, "somewhere") == 0);
+	snprintf(where, sizeof where, "%s/none/other", folder);
+	CHECK(unlink(where) == 0);
+	snprintf(where, sizeof where, "%s/none", folder);
+	CHECK(rmdir(where) == 0);
+	CHECK(save_text(&opener, "nowhere") == ENOENT);
+	opener_end(&opener);
+	call_fail(FORK, 1, EAGAIN);
+	fault_of[FORK].after = 1;
+	start_saving(&opener, NULL);
+	CHECK(save_text(&opener, "nobody saves it") == EAGAIN);
+	CHECK(save_text(&opener, "again") == 0);
+	CHECK(unlink(paths[OTHER]) == 0);
+	opener_end(&opener);
+	call_fail(FORK, 0, 0);
+	call_fail(MMAP, 1, ENOMEM);
+	names.folder = names.saved = folder;
+	names.save_max = 1;
+	CHECK(!opener_start(&opener, &names) && errno == ENOMEM);
+	CHECK(opener.fd == -1 && opener.pid == 0 && opener_memory(&opener) == NULL);
+	call_fail(FORK, 1, EAGAIN);
+	CHECK(!opener_start(&opener, &names) && errno == EAGAIN);
+	CHECK(opener_memory(&opener) == NULL);
+	names.folder = names.saved = NULL;
+}
+
+/* A limit on the size of files is an error, not the end of whoever meets it. */
+static void saves_meet_limits(void)
+{
+	struct rlimit before, none;
+	struct opener opener;
+
+	CHECK(getrlimit(RLIMIT_FSIZE, &before) == 0);
+	none = before;
+	none.rlim_cur = 4;
+	CHECK(setrlimit(RLIMIT_FSIZE, &none) == 0);
+	start_saving(&opener, NULL);
+	CHECK(setrlimit(RLIMIT_FSIZE, &before) == 0);
+	write_file(OTHER, "before");
+	CHECK(save_text(&opener, "too long") == EFBIG);
+	CHECK(other_holds("before"));
+	CHECK(save_text(&opener, "it") == 0);
+	CHECK(other_holds("it"));
+	CHECK(unlink(paths[OTHER]) == 0);
+	opener_end(&opener);
+}
+
+/* The opener does not answer, or ends, meanwhile. */
+static void savers_end(void)
+{
+	struct opener opener;
+
+	start_saving(&opener, NULL);
+	CHECK(save_text(&opener, "before") == 0);
+	CHECK(kill(opener.pid, SIGSTOP) == 0);
+	CHECK(opener_save(&opener, 3));
+	CHECK(opener_saved(&opener) == EINPROGRESS && opener_saved(&opener) == EINPROGRESS);
+	CHECK(fails(&opener, ONE, ETIMEDOUT));
+	CHECK(opener_saved(&opener) == EINPROGRESS);
+	CHECK(kill(opener.pid, SIGCONT) == 0);
+	CHECK(saved(&opener) == 0 && other_holds("bef"));
+	CHECK(opens(&opener, ONE, "the first"));
+	CHECK(kill(opener.pid, SIGSTOP) == 0);
+	CHECK(opener_save(&opener, 2));
+	CHECK(kill(opener.pid, SIGKILL) == 0);
+	CHECK(saved(&opener) == ESRCH);
+	CHECK(opener_saved(&opener) == EINVAL);
+	CHECK(!opener_save(&opener, 2) && errno == ESRCH);
+	CHECK(other_holds("bef"));
+	CHECK(unlink(paths[OTHER]) == 0);
+	opener_end(&opener);
+}
+
+/* An answer for a save that comes while a file is waited for is kept, and those of commands. */
+static void saves_cross_others(void)
+{
+	struct opener_names with = names;
+	struct opener opener;
+	int fd, tries;
+
+	with.folder = folder;
+	with.saved = "other";
+	with.save_max = SAVE_MAX;
+	with.commands[with.command_count++] = "echo hello";
+	CHECK(opener_start(&opener, &with));
+	for (tries = 0; tries < 20; tries++) {
+		CHECK(opener_save(&opener, 10));
+		CHECK(opener_launch(&opener, 0));
+		CHECK(opens(&opener, ONE, "the first"));
+		CHECK((fd = launched(&opener, 0)) >= 0);
+		CHECK(opens(&opener, TWO, "the second"));
+		CHECK(saved(&opener) == 0);
+		close(fd);
+	}
+	CHECK(unlink(paths[OTHER]) == 0);
+	opener_end(&opener);
+}
+
+/* Does nobody wait for a disk: neither who asks for something else, nor the end? A save that was
+ * begun comes to its end without program and opener. */
+static bool nobody_waits(void)
+{
+	struct opener opener;
+	uint64_t began, ended;
+
+	disk_time = 600;
+	start_saving(&opener, NULL);
+	disk_time = 0;
+	memset(opener_memory(&opener), 'x', SAVE_MAX);
+	began = clock_ms();
+	CHECK(opener_save(&opener, SAVE_MAX));
+	CHECK(opens(&opener, ONE, "the first"));
+	CHECK(opener_saved(&opener) == EINPROGRESS || clock_ms() - began > 500);
+	opener_end(&opener);
+	ended = clock_ms();
+	while (!exists(OTHER) && clock_ms() < began + START_TIME)
+		wait_ms(2);
+	CHECK(clock_ms() - began >= 600);
+	CHECK(unlink(paths[OTHER]) == 0);
+	return ended - began < 500;
+}
+
+/* On a busy machine that may look as if. */
+static void a_slow_disk_delays_nobody(void)
+{
+	int tries = 1;
+
+	while (!nobody_waits() && tries < 10)
+		tries++;
+	CHECK(tries < 10);
+}
+
+static void savers_are_killed(void)
+{
+	struct opener opener;
+	char fresh[80];
+
+	snprintf(fresh, sizeof fresh, "%s.new", paths[OTHER]);
+	write_file(OTHER, "before");
+	disk_time = -1;
+	start_saving(&opener, NULL);
+	disk_time = 0;
+	CHECK(save_text(&opener, "it is not saved") == EINTR);
+	CHECK(save_text(&opener, "nor is this") == EINTR);
+	CHECK(other_holds("before"));
+	CHECK(opens(&opener, ONE, "the first"));
+	opener_end(&opener);
+	CHECK(unlink(fresh) == 0 && unlink(paths[OTHER]) == 0);
+	CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
+}
+
 int main(void)
 {
 	make_names();
@@ -1021,6 +1386,16 @@ int main(void)
 	RUN(the_end_of_input_ends_commands);
 	RUN(the_end_ends_commands);
 	RUN(a_kill_ends_commands);
+	RUN(state_is_saved);
+	RUN(nothing_else_is_saved);
+	RUN(saves_are_whole);
+	RUN(saves_follow_no_link);
+	RUN(saves_fail);
+	RUN(saves_meet_limits);
+	RUN(savers_end);
+	RUN(saves_cross_others);
+	RUN(a_slow_disk_delays_nobody);
+	RUN(savers_are_killed);
 	clear_names();
 	return test_end();
 }

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "../history.h"
 #include "../inside.h"
 #include "program.h"
 
@@ -460,6 +461,43 @@ static void test_look(void)
 	CHECK(uwt_torrent_next(program.server, &torrent) && torrent.info_hash[0] == 'I');
 	CHECK(torrent.complete == 1 && torrent.incomplete == 0 && torrent.downloads == 0);
 	CHECK(!uwt_torrent_next(program.server, &torrent));
+	END();
+}
+
+/* A history with a sample of each of some minutes, as bytes. Returns how many. */
+static size_t make_history(uint8_t *bytes, int minutes)
+{
+	struct history_sample sample = { .seconds = 60, .of = { 7, 3, 4, 2 } };
+	void *memory = calloc(1, history_size());
+	struct history *history = history_init(memory);
+	size_t size;
+
+	while (minutes-- > 0)
+		history_add(history, 1000000 + minutes, &sample);
+	size = history_save(history, bytes);
+	free(memory);
+	return size;
+}
+
+/* What was saved comes back as it was, into another server too, or not at all. */
+static void test_history(void)
+{
+	static uint8_t wanted[UWT_HISTORY_MAX], got[UWT_HISTORY_MAX];
+	size_t size;
+
+	BEGIN();
+	size = uwt_server_history(program.server, got);
+	CHECK(size >= UWT_HISTORY_MARK && size < 100);
+	CHECK(uwt_server_restore(program.server, got, size) == NULL);
+	size = make_history(wanted, 1000);
+	CHECK(size > 10000 && size <= UWT_HISTORY_MAX);
+	CHECK(uwt_server_restore(program.server, wanted, size) == NULL);
+	CHECK(uwt_server_history(program.server, got) == size && memcmp(got, wanted, size) == 0);
+	wanted[size / 2] ^= 1;
+	CHECK(uwt_server_restore(program.server, wanted, size) != NULL);
+	CHECK(uwt_server_restore(program.server, wanted, 0) != NULL);
+	wanted[size / 2] ^= 1;
+	CHECK(uwt_server_history(program.server, got) == size && memcmp(got, wanted, size) == 0);
 	END();
 }
 
@@ -1108,6 +1146,7 @@ static void test_all(void)
 	RUN(test_ends_plainly);
 	RUN(test_end_many);
 	RUN(test_look);
+	RUN(test_history);
 	RUN(test_drop);
 	RUN(test_look_within);
 	RUN(test_end_within);
