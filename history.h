@@ -81,8 +81,8 @@ size_t history_json(const struct history *history, int64_t minute, char *out);
 #define HISTORY_FILE_MAX (96 * 1024)
 size_t history_save(const struct history *history, uint8_t *out);
 
-/* Put in what was saved. Returns NULL, or, with nothing changed, what is wrong with it: a damaged
- * file, or one of a version that is not known. */
+/* Put in what was saved, each step into its place; what is in others stays. Returns NULL, or, with
+ * nothing changed, what is wrong with it: a damaged file, or one of a version that is not known. */
 const char *history_load(struct history *history, const uint8_t *data, size_t length);
 
 #endif
