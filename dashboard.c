@@ -82,8 +82,8 @@ static const char page_look_graphs[] =
 	"table{border-collapse:collapse;width:100%;margin-top:.5rem}\n"
 	"th,td{padding:.25rem 0 .25rem .75rem;text-align:right;font-weight:400;"
 	"border-top:1px solid var(--edge)}\n"
-	"th:first-child{text-align:left;padding-left:0;overflow-wrap:anywhere}\n"
-	".h th,th i{color:var(--mute);font-style:normal}\n"
+	"th:first-child,td:first-child{text-align:left;padding-left:0;overflow-wrap:anywhere}\n"
+	".h th,th i,td:first-child{color:var(--mute);font-style:normal}\n"
 	".lists{grid-template-columns:5fr 4fr 3fr}\n"
 	".lists>div{display:grid;gap:1rem}\n"
 	".clients table{table-layout:fixed}\n"
@@ -98,7 +98,8 @@ static const char page_look_graphs[] =
 	"rect.b{fill:var(--b)}rect.c{fill:var(--bad)}\n"
 	"footer{margin-top:2.5rem}\n"
 	"@media(max-width:64rem){.tiles{grid-template-columns:repeat(3,minmax(0,1fr))}"
-	".graphs{grid-template-columns:repeat(2,minmax(0,1fr))}.lists{grid-template-columns:1fr 1fr}"
+	".graphs{grid-template-columns:repeat(2,minmax(0,1fr))}"
+	".lists{grid-template-columns:1fr 1fr}"
 	".lists>:first-child{grid-column:1/-1}}\n"
 	"@media(max-width:44rem){.tiles{grid-template-columns:repeat(2,minmax(0,1fr));gap:.5rem}"
 	".graphs,.lists{grid-template-columns:minmax(0,1fr)}"
@@ -126,11 +127,13 @@ static const char page_script[] =
 	"	try {\n"
 	"		const reply = await fetch(location, { headers: { Accept: 'text/html' },\n"
 	"			cache: 'no-store', signal: AbortSignal.timeout(9e3) })\n"
-	"		const page = new DOMParser().parseFromString(await reply.text(), 'text/html')\n"
+	"		const text = await reply.text()\n"
+	"		const page = new DOMParser().parseFromString(text, 'text/html')\n"
 	"		if (part(page, 'look').textContent !== look) return location.reload()\n"
 	"		renew(part(document, 'all'), part(page, 'all'))\n"
 	"	} catch {\n"
-	"		part(document, 'note').textContent = 'The tracker does not answer: these numbers are old.'\n"
+	"		part(document, 'note').textContent =\n"
+	"			'The tracker does not answer: these numbers are old.'\n"
 	"	}\n"
 	"}\n"
 	"\n"
@@ -142,8 +145,8 @@ static const char page_script[] =
 const char *dashboard_policy(void)
 {
 	return "Content-Security-Policy: default-src 'none'; "
-	    "style-src 'sha256-Vva7L6zIpyjvWXrPPalTvHlI04NPIoyVsbzowzoj5Bg='; "
-	    "script-src 'sha256-eA93sOcBxYHdbR9DbfHCfe3UDb8Zyz3O4eakM/L3o0c='; "
+	    "style-src 'sha256-OmkA/0vqcK8k33+WHnT1wat0uPh6Lsm89DMNJ3PdG0A='; "
+	    "script-src 'sha256-4R8ciAWgK7CwSlcUbjr6Uy/HceHX37iIxr4Bjkb40/o='; "
 	    "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
 	    "frame-ancestors 'none'\r\n";
 }
@@ -289,7 +292,8 @@ static void tiles_add(struct text *text, const struct stats_numbers *numbers,
 	tile_add(text, "Torrents", torrents);
 	graph_add_number(text, torrents == 0 ? 0 :
 	    (uint64_t)numbers->memberships * 1000 / torrents);
-	text_add(text, numbers->memberships == torrents ? " peer each" : " peers each");
+	text_add(text, torrents > 0 && numbers->memberships == torrents ? " peer each" :
+	    " peers each");
 	tile_add(text, "Connections", numbers->connections);
 	plural(text, numbers->websockets, " WebSocket");
 	announces_tile_add(text, numbers, history);
@@ -350,8 +354,7 @@ static void graphs_add(struct text *text, const struct history *history,
 	for (i = 0; view.known && i < sizeof graphs / sizeof graphs[0]; i++)
 		graph_add(text, &view, &graphs[i], i == 0);
 	if (!view.known)
-		text_add(text, "<section><p>Graphs begin when the tracker has run for a minute.</p>"
-		    "</section>\n");
+		text_add(text, "<section><p>Graphs begin within a minute.</p></section>\n");
 	text_add(text, "</div>\n");
 }
 
@@ -408,7 +411,8 @@ static void clients_add(struct text *text, const struct stats_clients *clients)
 	    "<tr class=h><th>Client<th>Peers<th>Share<td>\n");
 	for (i = 0; i < ranking.count; i++) {
 		if (i == CLIENTS_SHOWN)
-			text_add(text, "</table>\n<details><summary>Further clients</summary><table>\n");
+			text_add(text, "</table>\n<details><summary>Further clients</summary>"
+			    "<table>\n");
 		text_add(text, "<tr><th>");
 		text_add_html(text, ranking.rows[i].name);
 		text_add(text, " <i>");

@@ -156,13 +156,14 @@ bool graph_latest(const struct graph_view *view, enum history_series series, uin
 	return point.known;
 }
 
-/* The grid has 2 to 4 steps of 1, 2 or 5 times a power of ten; counts are whole. */
+/* The grid has 2 to 4 steps of 1, 2 or 5 times a power of ten: at least 1, of rates what can be
+ * shown. */
 static void drawing_scale(struct drawing *drawing, uint64_t most)
 {
-	uint64_t quarter = (most + 3) / 4, power = 1;
+	const struct graph *graph = drawing->graph;
+	bool whole = graph->bytes || graph->lines[0].series < HISTORY_RATES || most == 0;
+	uint64_t quarter = (most + 3) / 4, power = whole ? 1000 : 10;
 
-	if (drawing->graph->lines[0].series < HISTORY_RATES || most == 0)
-		power = 1000;
 	while (power * 5 < quarter)
 		power *= 10;
 	drawing->step = power >= quarter ? power : power * 2 >= quarter ? power * 2 : power * 5;

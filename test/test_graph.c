@@ -87,7 +87,8 @@ static void bytes(void)
 {
 	static const struct { uint64_t bytes; const char *text; } cases[] = {
 		{ 0, "0 B" }, { 999, "999 B" }, { 1000, "1 kB" }, { 1234, "1.23 kB" },
-		{ 999499, "999 kB" }, { 999500, "1 MB" }, { 1234567, "1.23 MB" }, { 1235000, "1.24 MB" },
+		{ 999499, "999 kB" }, { 999500, "1 MB" }, { 1234567, "1.23 MB" },
+		{ 1235000, "1.24 MB" },
 		{ 12345678, "12.3 MB" },
 		{ 5000000000, "5 GB" }, { UINT64_MAX, "18.4 EB" }
 	};
@@ -154,13 +155,33 @@ static void small_rates(void)
 	CHECK(holds(drawn(history, HISTORY_HOUR, &announces),
 	    "<p>0.04<p>0.03<p>0.02<p>0.01<p>0</div>"));
 	CHECK(holds(memory, "latest 0.03\""));
+	few = (struct history_sample){ .seconds = 1000 };
+	few.of[HISTORY_ANNOUNCES] = 1;
+	history_add(history, MINUTE - 1, &few);
+	CHECK(holds(drawn(history, HISTORY_HOUR, &announces), "<p>0.02<p>0.01<p>0</div>"));
+	few.of[HISTORY_ANNOUNCES] = 4001;
+	history_add(history, MINUTE - 1, &few);
+	CHECK(holds(drawn(history, HISTORY_HOUR, &announces), "<p>6<p>4<p>2<p>0</div>"));
+	free(history);
+}
+
+/* More than there can be is shown as a lot, without any sum running over. */
+static void too_much(void)
+{
+	struct history *history = history_new();
+
+	for (int ago = 0; ago < 1440; ago++)
+		sample(history, ago, 200000000000000);
+	CHECK(holds(drawn(history, HISTORY_DAY, &traffic), "Out: minimum 100 TB/s, "
+	    "mean 100 TB/s, maximum 100 TB/s, latest 100 TB/s; In: minimum 100 TB/s"));
+	CHECK(holds(memory, " d=\"m-2 500v-500h3l2 0 2 0 2 0"));
 	free(history);
 }
 
 static void byte_rates(void)
 {
 	static const struct { uint64_t most; const char *axis; } cases[] = {
-		{ 12, "<p>15 B/s<p>10 B/s<p>5 B/s<p>0</div>" },
+		{ 1, "<p>2 B/s<p>1 B/s<p>0</div>" }, { 12, "<p>15 B/s<p>10 B/s<p>5 B/s<p>0</div>" },
 		{ 900, "<p>1 kB/s<p>500 B/s<p>0</div>" },
 		{ 3500000, "<p>4 MB/s<p>3 MB/s<p>2 MB/s<p>1 MB/s<p>0</div>" },
 		{ 200000000000000, "<p>100 TB/s<p>50 TB/s<p>0</div>" }
@@ -273,7 +294,8 @@ static void no_gap(void)
 	text = drawn(history, HISTORY_HOUR, &announces);
 	CHECK(holds(text, "<path id=gaps d=\"\"/>"));
 	CHECK(times(text, "class=\"a p\"") == 0 && times(text, " 2 0") == 58);
-	CHECK(holds(text, "Announces per second, last hour: minimum 1, mean 1, maximum 1, latest 1"));
+	CHECK(holds(text, "\"Announces per second, last hour: minimum 1, mean 1, maximum 1, "
+	    "latest 1\""));
 	free(history);
 }
 
@@ -313,8 +335,10 @@ static void tables(void)
 		CHECK(times(text, "<details>") == 1 && times(text, "</table></details>") == 1);
 	}
 	drawn(history, HISTORY_HOUR, &peers);
-	CHECK(holds(memory, "<tr class=h><th>From (UTC)<th>All<th>Seeders\n<tr><th>13:01<td>-<td>-"));
-	CHECK(holds(memory, "\n<tr><th>13:51<td>5<td>5\n<tr><th>13:56<td>12,345<td>12,345</table>"));
+	CHECK(holds(memory, "<tr class=h><th>From (UTC)<th>All<th>Seeders\n"
+	    "<tr><th>13:01<td>-<td>-\n"));
+	CHECK(holds(memory, "\n<tr><th>13:51<td>5<td>5\n"
+	    "<tr><th>13:56<td>12,345<td>12,345</table>"));
 	drawn(history, HISTORY_HOUR, &traffic);
 	CHECK(holds(memory, "\n<tr><th>13:51<td>5 B/s<td>5 B/s\n<tr><th>13:56<td>12.3 kB/s<td>"));
 	drawn(history, HISTORY_HOUR, &announces);
@@ -330,6 +354,7 @@ int main(void)
 	RUN(values_axis);
 	RUN(small_rates);
 	RUN(byte_rates);
+	RUN(too_much);
 	RUN(time_axes);
 	RUN(newest);
 	RUN(gaps);
