@@ -6,6 +6,7 @@
 import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { certify } from './certificates.mjs'
+import { away, dashboard } from './dashboard.mjs'
 import { ProcessPeer, checkArrived, peer } from './peers.mjs'
 import { SIZE, check, sleep, start } from './scope.mjs'
 import { startTracker } from './tracker.mjs'
@@ -169,6 +170,22 @@ async function landingByHttps(t) {
 	await landing(t, tracker, `https://127.0.0.1:${tracker.port}/`, 'briefly')
 }
 
+/* The page of /stats with one peer, then two, and while the tracker is away. */
+async function statistics(t) {
+	const tracker = await newTracker(t)
+	const seeder = await peer(t, 'node', 'seed', tracker, await t.scope.file('one'))
+	const hash = await seeder.hash()
+	await tracker.shows({ peersAll: 1 })
+	let leecher
+	await dashboard(t, tracker, async () => {
+		leecher = await peer(t, 'node', 'leech', tracker, hash)
+		await tracker.shows({ peersAll: 2 })
+	})
+	await Promise.all([seeder.leave(), leecher.leave()])
+	await tracker.shows({ peersAll: 0 })
+	await away(t, tracker)
+}
+
 /* One seeder, 10 leechers of all kinds at the same time. */
 async function swarm(t) {
 	const kinds = [
@@ -275,6 +292,7 @@ async function restart(t) {
 export const scenarios = [
 	{ name: 'tracker killed and started again', run: restart, waits: true, limit: 200 },
 	{ name: 'nobody meets without a tracker in common', run: apart, waits: true },
+	{ name: 'statistics page', run: statistics, waits: true, limit: 200 },
 	{ name: 'landing page with itself', run: landingByHttp },
 	{ name: 'one seeder, 10 leechers', run: swarm },
 	{ name: 'webtorrent in Node, with itself', run: transferOf('node', 'node') },
