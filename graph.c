@@ -7,6 +7,7 @@
 #define DOWN "v500"
 #define VALUE_MAX 100000000000000000    /* larger ones are shown as this; sums of all points fit */
 #define MILLIONS_FROM 10000000000       /* thousandths */
+#define LATE 2                          /* s after its end in which a minute gets its sample */
 
 static const struct scale {
 	const char *name;
@@ -121,7 +122,8 @@ static void minute_add(struct text *text, int64_t minute, bool date)
 
 struct graph_view graph_view(const struct history *history, enum history_range range, int64_t now)
 {
-	struct graph_view view = { .history = history, .range = range, .minute = now / 60 };
+	struct graph_view view = { .history = history, .range = range,
+		.minute = (now - LATE) / 60 };
 	unsigned steps = history_steps(range);
 
 	if (history == NULL)
@@ -371,6 +373,7 @@ static void name_add(struct text *text, const struct graph *graph, unsigned line
 /* Of the points that are known, and of the newest step. */
 struct summary {
 	uint64_t least, mean, most, latest;
+	bool current;                   /* the newest step is known */
 };
 
 static struct summary summary_of(const struct drawing *drawing, unsigned line)
@@ -394,7 +397,8 @@ static struct summary summary_of(const struct drawing *drawing, unsigned line)
 	if (count == 0)
 		return (struct summary){ 0 };
 	summary.mean = sum / count;
-	graph_latest(drawing->view, drawing->graph->lines[line].series, &summary.latest);
+	summary.current = graph_latest(drawing->view, drawing->graph->lines[line].series,
+	    &summary.latest);
 	return summary;
 }
 
@@ -415,7 +419,8 @@ static void label_add(struct text *text, const struct drawing *drawing)
 
 		text_add(text, line > 0 ? "; " : drawing->lines > 1 ? ". " : "");
 		text_add(text, drawing->lines > 1 ? drawing->graph->lines[line].name : "");
-		for (unsigned i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+		/* The last part is left out if it is not known. */
+		for (unsigned i = 0; i < sizeof parts / sizeof parts[0] - !summary.current; i++) {
 			text_add(text, parts[i].name);
 			value_add(text, drawing->graph, parts[i].value);
 		}
@@ -435,7 +440,10 @@ static void legend_add(struct text *text, const struct drawing *drawing)
 		text_add(text, "></i>");
 		text_add(text, drawing->graph->lines[line].name);
 		text_add(text, " <b>");
-		value_add(text, drawing->graph, summary.latest);
+		if (summary.current)
+			value_add(text, drawing->graph, summary.latest);
+		else
+			text_add(text, "&ndash;");
 		text_add(text, "</b>");
 		/* Two of them with their peaks would be longer than a line. */
 		if (drawing->lines == 2)

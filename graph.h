@@ -35,8 +35,9 @@ struct graph {
 	} lines[GRAPH_LINES];
 };
 
-/* The view of a range at a time, in s since 1970. A newest step without a sample yet is left out.
- * Without history (NULL) nothing is known. */
+/* The view of a range at a time, in s since 1970. A newest step without a sample yet is left out; a
+ * minute that has just ended may get its sample a moment later. Without history (NULL) nothing is
+ * known. */
 struct graph_view graph_view(const struct history *history, enum history_range range, int64_t now);
 
 /* What there is of a series in the newest step, in thousandths. False if that is not known. */

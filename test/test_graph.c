@@ -244,6 +244,11 @@ static void newest(void)
 	view = graph_view(history, HISTORY_HOUR, NOW);
 	CHECK(view.known && view.minute == MINUTE - 1);
 	CHECK(graph_latest(&view, HISTORY_PEERS, &value) && value == 5000);
+	/* The minute that has just ended gets its sample a moment later. */
+	view = graph_view(history, HISTORY_HOUR, MINUTE * 60 + 61);
+	CHECK(view.minute == MINUTE - 1 && graph_latest(&view, HISTORY_PEERS, &value));
+	view = graph_view(history, HISTORY_HOUR, MINUTE * 60 + 62);
+	CHECK(view.minute == MINUTE && !graph_latest(&view, HISTORY_PEERS, &value));
 	sample(history, 0, 6);
 	view = graph_view(history, HISTORY_HOUR, NOW);
 	CHECK(view.known && view.minute == MINUTE);
@@ -281,6 +286,22 @@ static void gaps(void)
 	CHECK(holds(text, "<path id=gaps d=\"M6 0h4v500h-4zM12 0h102v500h-102z\"/>"));
 	CHECK(holds(text, "Peers, last hour. All: minimum 0, mean 1.14, maximum 2, latest 0; "
 	    "Seeders: minimum 0,"));
+	free(history);
+}
+
+/* What is not known now is not 0 now. */
+static void gap_at_the_end(void)
+{
+	struct history *history = history_new();
+	const char *text;
+
+	sample(history, 30, 6);
+	text = drawn(history, HISTORY_HOUR, &peers);
+	CHECK(holds(text, "All <b>&ndash;</b>") && holds(text, "Seeders <b>&ndash;</b>"));
+	CHECK(holds(text, "maximum 6; Seeders: minimum 6, mean 6, maximum 6\""));
+	sample(history, 0, 0);
+	text = drawn(history, HISTORY_HOUR, &peers);
+	CHECK(holds(text, "All <b>0</b>") && holds(text, "latest 0; Seeders:"));
 	free(history);
 }
 
@@ -358,6 +379,7 @@ int main(void)
 	RUN(time_axes);
 	RUN(newest);
 	RUN(gaps);
+	RUN(gap_at_the_end);
 	RUN(no_gap);
 	RUN(shared);
 	RUN(tables);
