@@ -178,7 +178,8 @@ static void head_done(struct uwt_server *server, uint32_t number, const char *he
 		make_answer(server, conn, &request, &answer);
 	if (answer.status == 101)
 		welcome(server, number, head, length, &request, &answer);
-	if (!own && answer.status >= 400 && answer.status != 404)
+	/* Who asks for the tracker's health has done nothing wrong. */
+	if (!own && answer.status >= 400 && answer.status != 404 && answer.show != SITE_HEALTH)
 		warn_status(server, "HTTP request refused: ", answer.status);
 	conn_send_answer(server, number, &answer, request.minor, request.method != HTTP_HEAD);
 	if (conn->state != CONN_HEAD)

@@ -513,10 +513,13 @@ void conn_ping(struct uwt_server *server, uint32_t number)
 	conn_send_frame(server, number, WS_PING, NULL, 0);
 }
 
-/* Whose doing is it that an answer is the last? */
-static enum counter answer_cause(int status)
+/* Whose doing is it that an answer is the last? What was to be shown was shown, whatever it says:
+ * /health answers 503, and refuses nobody. */
+static enum counter answer_cause(const struct site_answer *answer)
 {
-	switch (status) {
+	if (answer->show != SITE_READY)
+		return COUNT_ENDED_ANSWERED;
+	switch (answer->status) {
 	case 408: return COUNT_ENDED_SILENT;
 	case 400: case 413: case 431: case 505: return COUNT_ENDED_PROTOCOL;
 	case 429: case 503: return COUNT_ENDED_REFUSED;
@@ -554,5 +557,5 @@ void conn_send_answer(struct uwt_server *server, uint32_t number, const struct s
 	    !pieces_queue(server, number, pieces, 2, (size_t)sent)))
 		conn_doom(server, number, sent < 0 ? COUNT_ENDED_NETWORK : COUNT_ENDED_BUFFERS);
 	if (!answer->keep_alive)
-		conn_end(server, number, false, answer_cause(answer->status));
+		conn_end(server, number, false, answer_cause(answer));
 }

@@ -369,6 +369,28 @@ static void test_health(void)
 	END();
 }
 
+/* Being asked while ill is no fault of who asks, and no refusal. */
+static void test_health_is_no_refusal(void)
+{
+	struct uwt_options options;
+	struct guest *guest, *member;
+
+	program_options(&program, &options);
+	options.max_torrents = 1;
+	BEGIN_WITH(&options);
+	member = visitor();
+	say(member, announce('a', 'H', ""));
+	guest = visit_plainly(&program);
+	program_told(&program);
+	request(guest, "/health", "Connection: close\r\n");
+	CHECK(strncmp(guest_heard(guest), "503 ", 4) == 0);
+	CHECK(strstr(program_told(&program), "warning") == NULL);
+	let_go(guest, guest_leave);
+	CHECK(count(COUNT_HTTP_503) == 1);
+	CHECK(count(COUNT_ENDED_ANSWERED) == 1 && count(COUNT_ENDED_REFUSED) == 0);
+	END();
+}
+
 /* The last place is there for peers as long as someone can be sent away for them. */
 static void test_health_when_full(void)
 {
@@ -486,6 +508,7 @@ static void test_all(void)
 	RUN(test_monitor_port_wrong);
 	RUN(test_turns);
 	RUN(test_health);
+	RUN(test_health_is_no_refusal);
 	RUN(test_health_when_full);
 	RUN(test_health_when_closing);
 	RUN(test_ends);
