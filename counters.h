@@ -56,7 +56,7 @@ enum counter {
 	COUNT_REFUSED_ADDRESS,      /* as many as one address may have */
 	COUNT_REFUSED_DESCRIPTORS,  /* the system has no more: it waits, or another goes */
 	COUNT_REFUSED_PLAIN,        /* it must be TLS */
-	COUNT_REFUSED_BUFFERS,      /* no memory for what it sent */
+	COUNT_REFUSED_BUFFERS,      /* none for what came or goes, or it held most of them */
 	COUNT_REFUSED_RATE,
 	COUNT_REFUSED_TORRENTS,     /* announces from here on: no room for a further torrent */
 	COUNT_REFUSED_PEERS,

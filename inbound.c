@@ -221,7 +221,7 @@ static size_t head_input(struct uwt_server *server, uint32_t number, uint8_t *da
 		refuse(server, number, 431);
 	} else if (found == HTTP_PARTIAL) {
 		if (!conn_keep(server, number, &conn->raw, data, length))
-			conn_doom(server, number, COUNT_ENDED_BUFFERS);
+			conn_starve(server, number);
 	} else {
 		chain_take(server, number, &conn->raw, data);
 		head_done(server, number, (const char *)data - before, before + used);
@@ -258,7 +258,9 @@ static void fail(struct uwt_server *server, uint32_t number, uint16_t status, co
 
 void no_room(struct uwt_server *server, uint32_t number)
 {
-	refused(server, COUNT_REFUSED_BUFFERS);
+	/* It may have been ended for that already. */
+	if (server->conns.at[number].state != CONN_DOOMED)
+		refused(server, COUNT_REFUSED_BUFFERS);
 	conn_close_websocket(server, number, WS_STATUS_TRY_LATER, false, COUNT_ENDED_BUFFERS);
 }
 
@@ -475,7 +477,7 @@ void conn_input(struct uwt_server *server, uint32_t number, uint8_t *data, size_
 			conn_pause(server, number);
 	}
 	if (length > 0 && !conn_keep(server, number, &conn->raw, data, length))
-		conn_doom(server, number, COUNT_ENDED_BUFFERS);
+		conn_starve(server, number);
 }
 
 /* Look again at what was kept, unless it is a part of a frame. It is put where it ends with the

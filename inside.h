@@ -309,6 +309,9 @@ void refused(struct uwt_server *server, enum counter why);
  * cause (COUNT_ENDED_...) that is given for an end is what it counts as. */
 void conn_doom(struct uwt_server *server, uint32_t number, enum counter cause);
 
+/* The same for want of buffers, which is a refusal too. */
+void conn_starve(struct uwt_server *server, uint32_t number);
+
 /* At the end of a turn, for those that were doomed: first, end their memberships, so that the
  * program is told before replies are sent; then, with nothing queued any more, close their
  * descriptors and free their numbers. */

@@ -349,6 +349,14 @@ void conn_writable(struct uwt_server *server, uint32_t number)
 
 /* -- room ----------------------------------------------------------------------------- */
 
+void conn_starve(struct uwt_server *server, uint32_t number)
+{
+	if (server->conns.at[number].state == CONN_DOOMED)
+		return;
+	refused(server, COUNT_REFUSED_BUFFERS);
+	conn_doom(server, number, COUNT_ENDED_BUFFERS);
+}
+
 /* End one of the largest holders of buffers, if it holds as much as `least` says. */
 static bool shed_largest(struct uwt_server *server, uint8_t least)
 {
@@ -356,7 +364,7 @@ static bool shed_largest(struct uwt_server *server, uint8_t least)
 
 	for (hold = HOLDS; hold > 0 && hold >= least; hold--) {
 		if (server->holds[hold].first != 0) {
-			conn_doom(server, server->holds[hold].first, COUNT_ENDED_BUFFERS);
+			conn_starve(server, server->holds[hold].first);
 			return true;
 		}
 	}
@@ -472,8 +480,10 @@ bool conn_send(struct uwt_server *server, uint32_t number, const struct msg_slic
 		refused(server, COUNT_REFUSED_BUFFERS);
 		return false;
 	}
-	if (sent < 0 || !pieces_queue(server, number, pieces, count, (size_t)sent))
-		conn_doom(server, number, sent < 0 ? COUNT_ENDED_NETWORK : COUNT_ENDED_BUFFERS);
+	if (sent < 0)
+		conn_doom(server, number, COUNT_ENDED_NETWORK);
+	else if (!pieces_queue(server, number, pieces, count, (size_t)sent))
+		conn_starve(server, number);
 	return true;
 }
 
@@ -553,9 +563,11 @@ void conn_send_answer(struct uwt_server *server, uint32_t number, const struct s
 	/* What is not sent by now goes first. */
 	if (conn_unsent(server, number) == 0)
 		sent = pieces_send(server, number, pieces, pieces[1].len > 0 ? 2 : 1);
-	if (sent < 0 || ((size_t)sent < pieces[0].len + pieces[1].len &&
-	    !pieces_queue(server, number, pieces, 2, (size_t)sent)))
-		conn_doom(server, number, sent < 0 ? COUNT_ENDED_NETWORK : COUNT_ENDED_BUFFERS);
+	if (sent < 0)
+		conn_doom(server, number, COUNT_ENDED_NETWORK);
+	else if ((size_t)sent < pieces[0].len + pieces[1].len &&
+	    !pieces_queue(server, number, pieces, 2, (size_t)sent))
+		conn_starve(server, number);
 	if (!answer->keep_alive)
 		conn_end(server, number, false, answer_cause(answer));
 }

@@ -218,7 +218,7 @@ static void records_keep(struct uwt_server *server, uint32_t number, const uint8
 
 	link->need = (uint32_t)need;
 	if (!conn_keep(server, number, &link->in, data, length))
-		conn_doom(server, number, COUNT_ENDED_BUFFERS);
+		conn_starve(server, number);
 }
 
 /* For how long is there no room for a further handshake, in ms? */

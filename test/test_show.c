@@ -473,6 +473,39 @@ static void test_ends(void)
 	END();
 }
 
+/* Have somebody send the beginning of a request. */
+static void begin_request(size_t length)
+{
+	char text[8192] = "GET /";
+
+	memset(text + 5, 'a', length - 5);
+	guest_write(visit_plainly(&program), text, length);
+	pump();
+}
+
+/* Who ends for want of buffers was refused them: the largest holders, and who would be the largest. */
+static void test_buffers(void)
+{
+	struct uwt_options options;
+	int i;
+
+	program_options(&program, &options);
+	options.buffer_memory = 16 * 1024;
+	BEGIN_WITH(&options);
+	for (i = 0; i < 8; i++)
+		begin_request(3000);
+	CHECK(count(COUNT_ENDED_BUFFERS) > 0);
+	CHECK(count(COUNT_REFUSED_BUFFERS) == count(COUNT_ENDED_BUFFERS));
+	END();
+	BEGIN_WITH(&options);
+	for (i = 0; i < 15; i++)
+		begin_request(200);
+	CHECK(count(COUNT_REFUSED_BUFFERS) == 0);
+	begin_request(7000);
+	CHECK(count(COUNT_ENDED_BUFFERS) == 1 && count(COUNT_REFUSED_BUFFERS) == 1);
+	END();
+}
+
 static void test_bytes(void)
 {
 	struct guest *guest;
@@ -512,6 +545,7 @@ static void test_all(void)
 	RUN(test_health_when_full);
 	RUN(test_health_when_closing);
 	RUN(test_ends);
+	RUN(test_buffers);
 	RUN(test_bytes);
 }
 
