@@ -13,6 +13,7 @@
 
 #define PATH_ROOM 4200          /* bytes: no system takes a longer folder */
 #define LOOK 1000               /* ms between two looks whether a save is done */
+#define LAST_LOOK 20            /* the same at the end, where the next save waits for that */
 
 /* A test build does not wait for minutes. */
 #ifdef CLOCK_SPEED
@@ -157,6 +158,9 @@ int state_wait(const struct state *state)
 		return -1;
 	now = clock_ms();
 	left = state->due > now ? state->due - now : 0;
+	/* What is due at the end cannot begin before. */
+	if (state->saving && left == 0)
+		return LAST_LOOK;
 	if (state->saving && left > LOOK)
 		return LOOK;
 	return left < INTERVAL ? (int)left : INTERVAL;

@@ -360,6 +360,7 @@ static void the_end_saves(void)
 	content++;
 	state_close(&state);
 	CHECK(saves == 1 && turn(1) == 0);
+	CHECK(state_wait(&state) > 0 && state_wait(&state) <= 100);
 	saved_fault = 0;
 	CHECK(turn(1) == 1);
 	state_end(&state, &stop);
