@@ -1,8 +1,6 @@
 /* metrics.c - see metrics.h */
 #include "metrics.h"
 
-#include "text.h"
-
 /* Texts are arrays, not pointers: those would have to be put right at each start. */
 
 /* What tells a counter from the others of its family. */
@@ -144,7 +142,7 @@ void metrics_seconds(struct text *text, uint64_t us)
 
 static void add_turns(struct text *text, const struct counters *counters)
 {
-	static const uint32_t bounds[] = COUNT_TURN_BOUNDS;
+	static const uint32_t bounds[COUNT_TURN_BUCKETS - 1] = COUNT_TURN_BOUNDS;
 	static const char name[] = "uwt_turn_duration_seconds";
 	uint64_t sum = 0;
 	size_t i;

@@ -523,8 +523,8 @@ static bool check_metrics(struct options *options, char *error)
 	options->server.metrics = strcmp(options->metrics, "public") == 0;
 	if (options->server.metrics || read_metrics(options))
 		return true;
-	snprintf(error, OPTIONS_ERROR_MAX, "--metrics %.100s: must be a port from 0 to 65535, with an "
-	    "address before it (127.0.0.1:9101, [::1]:9101) if need be, or public",
+	snprintf(error, OPTIONS_ERROR_MAX, "--metrics %.100s: must be a port from 0 to 65535, "
+	    "with an address before it (127.0.0.1:9101, [::1]:9101) if need be, or public",
 	    options->metrics);
 	return false;
 }

@@ -149,8 +149,8 @@ static size_t input_room(const struct uwt_options *options)
 
 /* The parts of a server's memory, in their order. */
 enum part {
-	PART_SERVER, PART_CONNS, PART_PAGE, PART_SHOWN, PART_HISTORY, PART_INPUT, PART_LINKS, PART_PLAIN, PART_CIPHER,
-	    PART_TLS,
+	PART_SERVER, PART_CONNS, PART_PAGE, PART_SHOWN, PART_HISTORY, PART_INPUT,
+	PART_LINKS, PART_PLAIN, PART_CIPHER, PART_TLS,
 	PART_QUOTA, PART_ASKS, PART_TRACKER, PART_POOL, PARTS
 };
 
@@ -797,7 +797,6 @@ static int64_t timers_due(const struct uwt_server *server)
 
 	if (next < 0 || sample < next)
 		next = sample;
-
 	for (timer = 0; timer < TIMERS; timer++) {
 		uint32_t number = server->timers[timer].first, age;
 		int64_t left;
@@ -973,7 +972,7 @@ static void conn_turn_out(struct uwt_server *server, uint32_t number)
 /* Note how long a turn has worked, until now (us). */
 static void turn_note(struct uwt_server *server, uint64_t now)
 {
-	static const uint32_t bounds[] = COUNT_TURN_BOUNDS;
+	static const uint32_t bounds[COUNT_TURN_BUCKETS - 1] = COUNT_TURN_BOUNDS;
 	uint64_t took = now - server->turn_from;
 	int bucket = 0;
 

@@ -1,4 +1,4 @@
-/* show.c - what the server shows of itself: numbers, pages made of them, and what was; see inside.h */
+/* show.c - what the server shows of itself: numbers, pages of them, and what was; see inside.h */
 #include "inside.h"
 
 #include <string.h>

@@ -800,6 +800,15 @@ static void fill_standard(void)
 		close(fd);
 }
 
+/* Everything that comes before serving, in its order: see HACKING, Rights. */
+static bool start(struct program *program, char error[static UWT_ERROR_MAX])
+{
+	return find_user(program, error) && keep_rights(program, error) &&
+	    make_server(program, error) && start_state(program, error) &&
+	    start_commands(program, error) && listen_and_tell(program, error) &&
+	    give_up_rights(program, error);
+}
+
 /* Serve until told to stop. Returns the exit status. */
 static int run(struct options *options)
 {
@@ -815,10 +824,7 @@ static int run(struct options *options)
 	catch_signals(options->server.tls || options->allow_list != NULL ||
 	    options->deny_list != NULL);
 	program.commands = &commands;
-	if (find_user(&program, error) && keep_rights(&program, error) &&
-	    make_server(&program, error) && start_state(&program, error) &&
-	    start_commands(&program, error) &&
-	    listen_and_tell(&program, error) && give_up_rights(&program, error)) {
+	if (start(&program, error)) {
 		signalled_server = program.server;
 		program.descriptors = vitals_descriptors();
 		/* One that came before there was a server to wake. */
