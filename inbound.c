@@ -111,7 +111,8 @@ static bool own_page(struct uwt_server *server, uint32_t number, const char *hea
 		return false;
 	/* What would follow a head is not read. */
 	*answer = (struct site_answer){ .status = page.status,
-		.keep_alive = request->keep_alive && !request->body, .type = page.type,
+		.keep_alive = request->keep_alive && !request->body, .show = SITE_OWN,
+		.type = page.type,
 		.body = page.body, .length = page.length };
 	return true;
 }

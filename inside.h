@@ -81,6 +81,7 @@ struct secure {
 	uint8_t *cipher;                /* what is to be sent: SECURE_CIPHER_MAX bytes */
 	size_t length;                  /* bytes there */
 	bool overflow;
+	bool no_room;                   /* it was for want of buffers that sending failed last */
 	uint32_t spent;                 /* us of this turn that handshakes took */
 };
 
@@ -226,6 +227,9 @@ void show_start(struct uwt_server *server);
 int64_t show_due(const struct uwt_server *server);
 void show_run(struct uwt_server *server);
 
+/* The server closes: what the minute that is not over came to so far. */
+void show_last(struct uwt_server *server);
+
 /* ask.c */
 
 /* A request as the program sees it, by a head that is well-formed. */
@@ -309,8 +313,10 @@ void refused(struct uwt_server *server, enum counter why);
  * cause (COUNT_ENDED_...) that is given for an end is what it counts as. */
 void conn_doom(struct uwt_server *server, uint32_t number, enum counter cause);
 
-/* The same for want of buffers, which is a refusal too. */
+/* The same for want of buffers, which is a refusal too; and when sending has failed, which may have
+ * been for that. */
 void conn_starve(struct uwt_server *server, uint32_t number);
+void conn_broken(struct uwt_server *server, uint32_t number);
 
 /* At the end of a turn, for those that were doomed: first, end their memberships, so that the
  * program is told before replies are sent; then, with nothing queued any more, close their

@@ -196,7 +196,7 @@ static void add_tables(struct text *text, const struct stats_numbers *numbers)
 	const struct stats_limits *limits = &numbers->limits;
 
 	gauge(text, "uwt_uptime_seconds", "Time since the start.", numbers->uptime);
-	gauge(text, "uwt_connections", "Connections of all kinds.", numbers->connections);
+	gauge(text, "uwt_connections", "Connections, but for those of the port for metrics.", numbers->connections);
 	gauge(text, "uwt_connections_limit", "Connections that there may be.",
 	    limits->connections);
 	gauge(text, "uwt_websockets", "WebSockets.", numbers->websockets);

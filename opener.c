@@ -317,8 +317,10 @@ static _Noreturn void saver_run(const struct keeper *keeper, size_t size)
 {
 	int fault;
 
-	/* Whoever waits for the end of the opener does not wait for this. */
+	/* Whoever waits for the end of the opener, or of its standard error, does not wait for
+	 * this. */
 	close(0);
+	close(STDERR_FILENO);
 	fault = save_file(keeper->names->folder, keeper->names->saved, keeper->memory, size);
 	_exit(fault <= UINT8_MAX ? fault : EIO);
 }

@@ -38,7 +38,8 @@ void conn_warn(const struct uwt_server *server, const char *text)
 /* The program knows reasons by the same order. */
 _Static_assert(COUNT_REFUSED_SCRAPE - COUNT_REFUSED_FIRST == UWT_REFUSED_SCRAPE &&
     COUNT_REFUSED_RATE - COUNT_REFUSED_FIRST == UWT_REFUSED_RATE &&
-    COUNT_REFUSED_PEERS - COUNT_REFUSED_FIRST == UWT_REFUSED_PEERS, "reasons in another order");
+    COUNT_REFUSED_PEERS - COUNT_REFUSED_FIRST == UWT_REFUSED_PEERS &&
+    COUNT_REFUSED_LAST - COUNT_REFUSED_FIRST + 1 == UWT_REFUSALS, "reasons in another order");
 
 void refused(struct uwt_server *server, enum counter why)
 {
@@ -285,6 +286,14 @@ static bool goes_on(const struct conn *conn)
 	return (conn->flags & (CONN_PAUSED | CONN_ASKED)) == CONN_PAUSED && takes_output(conn);
 }
 
+void conn_broken(struct uwt_server *server, uint32_t number)
+{
+	if (server->conns.at[number].flags & CONN_TLS && server->secure.no_room)
+		conn_starve(server, number);
+	else
+		conn_doom(server, number, COUNT_ENDED_NETWORK);
+}
+
 /* Send what the connection has, and arrange for the rest. */
 static void conn_flush(struct uwt_server *server, uint32_t number)
 {
@@ -297,7 +306,7 @@ static void conn_flush(struct uwt_server *server, uint32_t number)
 	whole = conn->flags & CONN_TLS ? secure_flush(server, number) :
 	    chain_send(server, conn->fd, &conn->out);
 	if (!whole) {
-		conn_doom(server, number, COUNT_ENDED_NETWORK);
+		conn_broken(server, number);
 		return;
 	}
 	conn_hold(server, number);
@@ -481,7 +490,7 @@ bool conn_send(struct uwt_server *server, uint32_t number, const struct msg_slic
 		return false;
 	}
 	if (sent < 0)
-		conn_doom(server, number, COUNT_ENDED_NETWORK);
+		conn_broken(server, number);
 	else if (!pieces_queue(server, number, pieces, count, (size_t)sent))
 		conn_starve(server, number);
 	return true;
@@ -564,7 +573,7 @@ void conn_send_answer(struct uwt_server *server, uint32_t number, const struct s
 	if (conn_unsent(server, number) == 0)
 		sent = pieces_send(server, number, pieces, pieces[1].len > 0 ? 2 : 1);
 	if (sent < 0)
-		conn_doom(server, number, COUNT_ENDED_NETWORK);
+		conn_broken(server, number);
 	else if ((size_t)sent < pieces[0].len + pieces[1].len &&
 	    !pieces_queue(server, number, pieces, 2, (size_t)sent))
 		conn_starve(server, number);

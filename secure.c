@@ -45,12 +45,16 @@ static bool collected_send(struct uwt_server *server, uint32_t number)
 	struct iovec piece = { secure->cipher, secure->length };
 	ssize_t sent = 0;
 
+	secure->no_room = false;
 	if (secure->overflow)
 		return false;
 	if (secure->length > 0 && link->out.length == 0)
 		sent = socket_send(server, server->conns.at[number].fd, &piece, 1);
-	return sent >= 0 && buf_append(server->pool, &link->out, secure->cipher + sent,
+	if (sent < 0)
+		return false;
+	secure->no_room = !buf_append(server->pool, &link->out, secure->cipher + sent,
 	    secure->length - (size_t)sent, BUF_OUTPUT);
+	return !secure->no_room;
 }
 
 /* Encrypt pieces, of at most SECURE_PLAIN_MAX bytes together; the collector has them then. */
@@ -68,6 +72,7 @@ bool secure_flush(struct uwt_server *server, uint32_t number)
 	struct secure_link *link = &server->secure.links[number];
 	struct iovec pieces[SECURE_PIECES];
 
+	server->secure.no_room = false;
 	for (;;) {
 		size_t taken = 0;
 		int count;
@@ -194,7 +199,7 @@ static void record_input(struct uwt_server *server, uint32_t number, const uint8
 	if (handshake)
 		server->secure.spent += (uint32_t)(clock_us() - started);
 	if (!collected_send(server, number)) {
-		conn_doom(server, number, COUNT_ENDED_NETWORK);
+		conn_broken(server, number);
 		return;
 	}
 	if (server->secure.links[number].out.length > 0 && !(conn->flags & CONN_STALLED))

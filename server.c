@@ -946,6 +946,7 @@ static void conn_dismiss(struct uwt_server *server, uint32_t number)
 
 static void close_now(struct uwt_server *server)
 {
+	show_last(server);
 	server->closed = true;
 	server->close_by = server->now + (uint64_t)server->grace * CLOCK_SPEED;
 	stop_listening(server);
@@ -1030,17 +1031,30 @@ static void wait_and_dispatch(struct uwt_server *server, int timeout)
 	dispatch(server, events, count);
 }
 
-bool uwt_server_turn(struct uwt_server *server, int timeout)
+/* Do what has waited for its time or for a verdict, and send what that brought about. Returns how
+ * long it took, in us since `now`. */
+static uint64_t run_due(struct uwt_server *server, uint64_t now)
 {
-	server->turning = true;
-	turn_note(server, read_clock(server));
+	bool due = server->answered != 0 || timers_due(server) == 0;
+
 	/* First the answers: they came before what is due now. */
 	if (server->answered != 0)
 		ask_run(server);
 	run_timers(server);
-	/* What that brought about is told and sent before waiting for anything else. */
 	conns_flush(server);
+	return due ? clock_us() - now : 0;
+}
+
+bool uwt_server_turn(struct uwt_server *server, int timeout)
+{
+	uint64_t now = read_clock(server), took;
+
+	server->turning = true;
+	turn_note(server, now);
+	took = run_due(server, now);
 	wait_and_dispatch(server, timeout);
+	/* As if all had been done after the wait. */
+	server->turn_from -= took < server->turn_from ? took : 0;
 	if (server->secure.tls != NULL)
 		secure_run_queue(server);
 	run_wishes(server);

@@ -323,7 +323,7 @@ const char *uwt_backend(void);
 /* -- what there is ---------------------------------------------------------------------------- */
 
 struct uwt_counts {
-	uint32_t connections;           /* of all kinds */
+	uint32_t connections;           /* of all kinds, those for metrics too */
 	uint32_t torrents;
 	uint32_t members;               /* peers, counted in each torrent and connection */
 	uint32_t peers;                 /* different peer_ids */

@@ -1,8 +1,10 @@
 /* show.c - what the server shows of itself: numbers, pages of them, and what was; see inside.h */
 #include "inside.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "dashboard.h"
 #include "history.h"
@@ -156,6 +158,12 @@ void show_run(struct uwt_server *server)
 	server->sample_due = server->now + minute_rest(wall + 1) + 1000;
 }
 
+void show_last(struct uwt_server *server)
+{
+	if (server->now - server->sampled >= 1000)
+		sample_take(server, wall_clock(server) / MINUTE);
+}
+
 /* -- rendering -------------------------------------------------------------------------------- */
 
 /* The last minute of which there can be a sample. */
@@ -204,6 +212,16 @@ static void show_kept(struct uwt_server *server, enum shown what, struct site_an
 	answer->length = kept->length;
 }
 
+/* Does the system give another one? */
+static bool has_descriptor(const struct uwt_server *server)
+{
+	int fd = fcntl(server->wake[0], F_DUPFD, 0);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 /* Why are no peers taken? NULL if they are. */
 static const char *sickness(const struct uwt_server *server)
 {
@@ -212,7 +230,7 @@ static const char *sickness(const struct uwt_server *server)
 
 	if (server->closed)
 		return "shutting down\n";
-	if (server->starved)
+	if (server->starved && !has_descriptor(server))
 		return "no descriptors\n";
 	if (is_full(server) && server->youngs[YOUNG_WAITING].first == 0)
 		return "connections full\n";
@@ -257,6 +275,7 @@ void show(struct uwt_server *server, const struct http_request *request, struct 
 
 	switch (answer->show) {
 	case SITE_READY:
+	case SITE_OWN:
 		break;
 	case SITE_JSON:
 	case SITE_LINES:

@@ -36,7 +36,7 @@ static const char *explanation(int status)
 	case 429: return "There are as many connections from your address as there may be. "
 		"Try again later.\n";
 	case 431: return "The request's head is too large.\n";
-	case 503: return "The tracker is full: it has as many connections as it may. "
+	case 503: return "The tracker is full: it has as many connections, or buffers, as it may. "
 		"Try again later.\n";
 	case 505: return "Only HTTP/1.0 and HTTP/1.1 are spoken here.\n";
 	default: return "";
@@ -195,8 +195,6 @@ static void serve_path(const struct site *site, const struct http_request *reque
 {
 	if (site->landing && slice_is(request->path, "/"))
 		serve_landing(site, answer);
-	else if (slice_is(request->path, "/health"))
-		show(answer, SITE_HEALTH, TEXT_TYPE, NOT_KEPT);
 	else if ((site->metrics || door == SITE_MONITOR) && slice_is(request->path, "/metrics"))
 		show(answer, SITE_METRICS, METRICS_TYPE, NOT_KEPT);
 	else if (!site->stats || !serve_stats(site, request, answer))
@@ -214,6 +212,10 @@ void site_answer(const struct site *site, const struct http_request *request,
 		explain(answer, 413, false);
 	} else if (request->upgrade && request->method == HTTP_GET && door != SITE_MONITOR) {
 		upgrade(request, door, answer);
+	} else if (slice_is(request->path, "/health")) {
+		/* Whoever asks is told, also by the door. */
+		show(answer, SITE_HEALTH, TEXT_TYPE, NOT_KEPT);
+		answer->keep_alive &= door != SITE_FULL && door != SITE_CROWDED;
 	} else if (door == SITE_FULL || door == SITE_CROWDED) {
 		site_refuse(door == SITE_FULL ? 503 : 429, answer);
 	} else if (door == SITE_TLS_ONLY) {

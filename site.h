@@ -36,6 +36,7 @@ enum site_door {
 /* What a body is yet to be made of, by who has the numbers. */
 enum site_show {
 	SITE_READY,             /* nothing: it is there */
+	SITE_OWN,               /* nothing: it is the program's own */
 	SITE_JSON,              /* /stats.json */
 	SITE_LINES,             /* /stats for scripts */
 	SITE_HOUR, SITE_DAY, SITE_MONTH,        /* /stats for browsers */

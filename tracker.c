@@ -373,6 +373,9 @@ static void update_member(struct tracker *tracker, const struct request *request
 		swarm_completed(tracker->swarm, request->member);
 	if (msg->event == MSG_COMPLETED || msg->left_is_zero)
 		swarm_seed(tracker->swarm, request->member);
+	_Static_assert(COUNT_STARTED - COUNT_UPDATE == MSG_STARTED &&
+	    COUNT_COMPLETED - COUNT_UPDATE == MSG_COMPLETED &&
+	    COUNT_STOPPED - COUNT_UPDATE == MSG_STOPPED, "events in another order");
 	tracker->counts[COUNT_UPDATE + msg->event]++;
 	emit_event(tracker, events[msg->event], request->link, msg->peer_id, msg->info_hash);
 }

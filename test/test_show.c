@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "../inside.h"
 #include "program.h"
@@ -204,6 +205,23 @@ static void test_gap(void)
 	END();
 }
 
+/* What the minute that is not over came to goes into the history when the server closes. */
+static void test_last_minute(void)
+{
+	struct history_point point;
+
+	BEGIN();
+	pass_minute(NULL);
+	pass(5000);
+	say(visitor(), announce('a', 'H', ""));
+	uwt_server_close(program.server, 1000);
+	point = history_read(program.server->history, HISTORY_HOUR, program.server->wall / 60,
+	    history_steps(HISTORY_HOUR) - 1, 1);
+	CHECK(point.known && point.of[HISTORY_PEERS] == 1000);
+	CHECK(point.of[HISTORY_ANNOUNCES] > 0);
+	END();
+}
+
 /* -- what is kept --------------------------------------------------------------------------- */
 
 /* The page may be a second old; JSON and lines are of the moment. */
@@ -315,11 +333,11 @@ static uint64_t turns(void)
 	return sum;
 }
 
-/* A warning costs this program 20 ms. */
+/* A warning, and a peer that starts, cost this program 20 ms. */
 static void dawdle(struct program *running, const char *callback)
 {
 	(void)running;
-	if (strcmp(callback, "warning") == 0)
+	if (strcmp(callback, "warning") == 0 || strcmp(callback, "start") == 0)
 		clock_pass(20);
 }
 
@@ -342,11 +360,30 @@ static void test_turns(void)
 	END();
 }
 
+/* What is done before a turn waits counts too: here, for a verdict that has come. */
+static void test_turns_before_waiting(void)
+{
+	struct guest *guest;
+
+	BEGIN();
+	guest = visitor();
+	program.verdict.answer = UWT_LATER;
+	say(guest, announce('a', 'H', ",\"event\":\"started\""));
+	program.meddle = dawdle;
+	program_answer(&program, program_asked(&program, 0)->number, NULL);
+	pump();
+	CHECK(strstr(program_told(&program), "start a H") != NULL);
+	CHECK(program.server->counters.turns[7] == 1);
+	CHECK(program.server->counters.turn_time == 20000);
+	END();
+}
+
 /* -- health --------------------------------------------------------------------------------- */
 
 static void test_health(void)
 {
 	struct uwt_options options;
+	struct rlimit usual, few;
 	struct guest *guest, *member;
 
 	program_options(&program, &options);
@@ -363,9 +400,15 @@ static void test_health(void)
 	say(member, announce('a', 'H', ",\"event\":\"stopped\""));
 	say(member, announce('b', 'H', ",\"event\":\"stopped\""));
 	SAYS(guest, "/health", "200");
+	/* After a connection could not be accepted, the system is asked. */
 	program.server->starved = true;
+	SAYS(guest, "/health", "200");
+	CHECK(getrlimit(RLIMIT_NOFILE, &usual) == 0);
+	few = usual;
+	few.rlim_cur = 3;
+	CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
 	SAYS(guest, "/health", "no descriptors\n");
-	program.server->starved = false;
+	CHECK(setrlimit(RLIMIT_NOFILE, &usual) == 0);
 	END();
 }
 
@@ -408,7 +451,8 @@ static void test_health_when_full(void)
 	CHECK(guest_ended(guest));
 	CHECK(count(COUNT_ENDED_PLACE) == 1);
 	guest = visit_plainly(&program);
-	SAYS(guest, "/health", "503");
+	SAYS(guest, "/health", "503 text/plain; charset=utf-8 connections full\n");
+	CHECK(guest_ended(guest));
 	CHECK(count(COUNT_REFUSED_CONNECTIONS) == 1);
 	END();
 }
@@ -535,11 +579,13 @@ static void test_all(void)
 	RUN(test_history);
 	RUN(test_every_minute);
 	RUN(test_gap);
+	RUN(test_last_minute);
 	RUN(test_kept);
 	RUN(test_public_metrics);
 	RUN(test_monitor_port);
 	RUN(test_monitor_port_wrong);
 	RUN(test_turns);
+	RUN(test_turns_before_waiting);
 	RUN(test_health);
 	RUN(test_health_is_no_refusal);
 	RUN(test_health_when_full);

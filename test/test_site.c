@@ -315,6 +315,21 @@ static void monitors(void)
 	scene_free(own);
 }
 
+/* /health is answered whoever asks, and those who came one too many go with it. */
+static void health(void)
+{
+	struct scene *scene = scene_new(&usual, SITE_OPEN);
+
+	for (int door = SITE_OPEN; door <= SITE_MONITOR; door++) {
+		scene->door = (enum site_door)door;
+		CHECK(answered(scene, &(struct expected){ "GET /health HTTP/1.1|", 200,
+		    door != SITE_FULL && door != SITE_CROWDED, HEALTH }));
+		CHECK(answered(scene, &(struct expected){ "POST /health HTTP/1.1|", 405, true,
+		    WORDS }));
+	}
+	scene_free(scene);
+}
+
 static void no_stats(void)
 {
 	static const struct site site = { .landing = true, .torrents = true };
@@ -567,6 +582,7 @@ int main(void)
 	RUN(pages_of_stats);
 	RUN(torrents);
 	RUN(monitors);
+	RUN(health);
 	RUN(no_stats);
 	RUN(not_found);
 	RUN(methods);
