@@ -160,7 +160,8 @@ static void test_history(void)
 	CHECK(value(json, "\"hour\":", "bytesIn", 0) > 0);
 	CHECK(value(json, "\"hour\":", "peers", 1) == 0);
 	CHECK(value(json, "\"hour\":", "peers", 2) == -1);
-	CHECK(value(json, "\"day\":", "peers", 0) >= 1 && value(json, "\"day\":", "peers", 1) == -1);
+	/* Both minutes may be in the same step. */
+	CHECK(value(json, "\"day\":", "peers", 0) >= 1 && value(json, "\"day\":", "peers", 2) == -1);
 	CHECK(value(json, "\"month\":", "peers", 0) == 1);
 	END();
 }
