@@ -223,7 +223,7 @@ struct uwt_verdict commands_ask(struct commands *commands, const struct uwt_ques
 		.header_count = headers_take(request, headers) };
 	struct text line = { .start = commands->line, .max = sizeof commands->line };
 
-	if (!helper_runs(&commands->filter) || !question_write(&line, &asked) ||
+	if (!question_write(&line, &asked) ||
 	    !helper_send(&commands->filter, line.start, line.length))
 		return verdict_without(commands);
 	if (commands->asked == 0)
