@@ -105,7 +105,11 @@ struct ask_link {
 };
 
 /* What is shown from memory; see show.c. */
-enum shown { SHOWN_HOUR, SHOWN_DAY, SHOWN_MONTH, SHOWN_HISTORY, SHOWN_METRICS, SHOWN };
+enum shown {
+	SHOWN_HOUR, SHOWN_DAY, SHOWN_MONTH, SHOWN_HISTORY, SHOWN_METRICS,
+	SHOWN_TORRENTS,                 /* from here on lists, by enum swarm_order */
+	SHOWN = SHOWN_TORRENTS + SWARM_ORDERS
+};
 
 struct shown_text {
 	uint64_t since;                 /* ms: when it was rendered */
@@ -217,7 +221,7 @@ void message_take(struct uwt_server *server, uint32_t number, const uint8_t *tex
 /* show.c */
 
 /* Bytes of memory for what is kept, touched as it is asked for. */
-size_t show_size(void);
+size_t show_size(const struct uwt_options *options);
 
 /* Give an answer that is to be shown its body. */
 void show(struct uwt_server *server, const struct http_request *request, struct site_answer *answer);

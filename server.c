@@ -164,7 +164,7 @@ static void memory_plan(const struct uwt_options *options, uint64_t ends[PARTS])
 		[PART_SERVER] = sizeof(struct uwt_server),
 		[PART_CONNS] = conns_size((uint32_t)connections),
 		[PART_PAGE] = STATS_TEXT_MAX,
-		[PART_SHOWN] = show_size(),
+		[PART_SHOWN] = show_size(options),
 		[PART_HISTORY] = history_size(),
 		[PART_INPUT] = pages_round(input_room(options)) + READ_SIZE,
 		[PART_LINKS] = options->tls ? (connections + 1) * sizeof(struct secure_link) : 0,

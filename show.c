@@ -14,6 +14,8 @@
 #define FRESH 1000              /* ms for which what was rendered is served again */
 #define MINUTE 60               /* s */
 #define OWN_METRICS_MAX 8192    /* bytes that the program may add */
+#define LISTS_START (3 * DASHBOARD_TEXT_MAX + HISTORY_TEXT_MAX + METRICS_TEXT_MAX + OWN_METRICS_MAX)
+#define LIST(order) { LISTS_START + (order) * TORRENTS_TEXT_MAX, TORRENTS_TEXT_MAX }
 
 /* What is rendered at most once in FRESH, and where that is kept. */
 static const struct place {
@@ -24,12 +26,16 @@ static const struct place {
 	[SHOWN_MONTH] = { 2 * DASHBOARD_TEXT_MAX, DASHBOARD_TEXT_MAX },
 	[SHOWN_HISTORY] = { 3 * DASHBOARD_TEXT_MAX, HISTORY_TEXT_MAX },
 	[SHOWN_METRICS] = { 3 * DASHBOARD_TEXT_MAX + HISTORY_TEXT_MAX,
-	    METRICS_TEXT_MAX + OWN_METRICS_MAX }
+	    METRICS_TEXT_MAX + OWN_METRICS_MAX },
+	[SHOWN_TORRENTS + SWARM_BY_PEERS] = LIST(SWARM_BY_PEERS),
+	[SHOWN_TORRENTS + SWARM_BY_SEEDERS] = LIST(SWARM_BY_SEEDERS),
+	[SHOWN_TORRENTS + SWARM_BY_LEECHERS] = LIST(SWARM_BY_LEECHERS),
+	[SHOWN_TORRENTS + SWARM_BY_DOWNLOADS] = LIST(SWARM_BY_DOWNLOADS)
 };
 
-size_t show_size(void)
+size_t show_size(const struct uwt_options *options)
 {
-	return places[SHOWN - 1].start + places[SHOWN - 1].size;
+	return LISTS_START + (options->torrent_stats ? SWARM_ORDERS * TORRENTS_TEXT_MAX : 0);
 }
 
 /* -- the numbers ------------------------------------------------------------------------------ */
@@ -183,17 +189,28 @@ static size_t render_metrics(const struct uwt_server *server, const struct stats
 	return length;
 }
 
+/* As many as may be asked for, of which all get theirs. */
+static size_t render_torrents(const struct uwt_server *server, enum swarm_order order, char *out)
+{
+	const struct torrents_query query = { .order = order, .limit = TORRENTS_MAX };
+
+	return torrents_json(tracker_swarm(server->tracker), &query, out);
+}
+
 static size_t render(struct uwt_server *server, enum shown shown, char *out)
 {
-	struct stats_numbers numbers = count_all(server);
+	struct stats_numbers numbers;
 
+	if (shown >= SHOWN_TORRENTS)
+		return render_torrents(server, (enum swarm_order)(shown - SHOWN_TORRENTS), out);
+	numbers = count_all(server);
 	switch (shown) {
 	case SHOWN_HOUR: return dashboard(&numbers, server->history, HISTORY_HOUR, out);
 	case SHOWN_DAY: return dashboard(&numbers, server->history, HISTORY_DAY, out);
 	case SHOWN_MONTH: return dashboard(&numbers, server->history, HISTORY_MONTH, out);
 	case SHOWN_HISTORY: return history_json(server->history, last_minute(&numbers), out);
 	case SHOWN_METRICS: return render_metrics(server, &numbers, out);
-	case SHOWN: break;
+	case SHOWN_TORRENTS: case SHOWN: break;
 	}
 	return 0;
 }
@@ -252,15 +269,31 @@ static void show_health(const struct uwt_server *server, struct site_answer *ans
 	answer->length = strlen(answer->body);
 }
 
+/* One is found at once. A long list takes longer to make than to send: so that who asks often costs
+ * others no more than by any page, all that are asked for in a second begin the same one. */
+static void show_list(struct uwt_server *server, const struct torrents_query *query,
+    struct site_answer *answer)
+{
+	if (query->one) {
+		answer->length = torrents_json(tracker_swarm(server->tracker), query, server->page);
+		answer->body = server->page;
+		return;
+	}
+	show_kept(server, (enum shown)(SHOWN_TORRENTS + query->order), answer);
+	if (query->limit < TORRENTS_MAX) {
+		answer->length = torrents_first(answer->body, answer->length, query->limit,
+		    server->page);
+		answer->body = server->page;
+	}
+}
+
 static void show_torrents(struct uwt_server *server, const struct http_request *request,
     struct site_answer *answer)
 {
 	struct torrents_query query;
 
-	answer->body = server->page;
 	if (torrents_query(request->query.text, request->query.len, &query)) {
-		answer->length = torrents_json(tracker_swarm(server->tracker), &query,
-		    server->page);
+		show_list(server, &query, answer);
 		return;
 	}
 	answer->status = 400;

@@ -5,6 +5,8 @@
 
 #include "text.h"
 
+#define LIST_END "]}\n"
+
 static const struct order {
 	char name[12];
 	enum swarm_order order;
@@ -153,6 +155,26 @@ size_t torrents_json(const struct swarm *swarm, const struct torrents_query *que
 			break;
 		add_torrent(&text, swarm, torrent);
 	}
-	text_add(&text, "]}\n");
+	text_add(&text, LIST_END);
+	return text.length;
+}
+
+size_t torrents_first(const char *json, size_t length, unsigned limit, char *out)
+{
+	struct text text = { .start = out, .max = TORRENTS_TEXT_MAX };
+	const char *at = json, *last = json + length - 1;
+
+	/* Each torrent begins with a newline, and all of it ends with one. */
+	while ((at = memchr(at, '\n', (size_t)(last - at))) != NULL && limit > 0) {
+		at++;
+		limit--;
+	}
+	if (at == NULL) {
+		text_add_bytes(&text, json, length);
+	} else {
+		/* not the comma before it */
+		text_add_bytes(&text, json, (size_t)(at - json) - 1);
+		text_add(&text, LIST_END);
+	}
 	return text.length;
 }

@@ -38,4 +38,7 @@ const char *torrents_usage(void);
  * not known gives an empty list. */
 size_t torrents_json(const struct swarm *swarm, const struct torrents_query *query, char *out);
 
+/* The same with a lower limit, made of its bytes. */
+size_t torrents_first(const char *json, size_t length, unsigned limit, char *out);
+
 #endif

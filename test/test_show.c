@@ -248,6 +248,31 @@ static void test_kept(void)
 	END();
 }
 
+/* So may lists of torrents, whatever their length; of one torrent it is said at once. */
+static void test_kept_torrents(void)
+{
+	struct uwt_options options;
+	struct guest *reader, *member;
+
+	program_options(&program, &options);
+	options.torrent_stats = true;
+	BEGIN_WITH(&options);
+	member = visitor();
+	reader = visit_plainly(&program);
+	say(member, announce('a', 'G', ""));
+	SAYS(reader, "/stats/torrents.json", "{\"torrents\":1,");
+	say(member, announce('a', 'H', ""));
+	SAYS(reader, "/stats/torrents.json?limit=1000", "{\"torrents\":1,");
+	SAYS(reader, "/stats/torrents.json?sort=leechers", "{\"torrents\":2,");
+	SAYS(reader, "/stats/torrents.json?info_hash=4848484848484848484848484848484848484848",
+	    "{\"torrents\":2,\"list\":[\n{\"info_hash\":\"4848");
+	pass(1000);
+	SAYS(reader, "/stats/torrents.json", "{\"torrents\":2,");
+	SAYS(reader, "/stats/torrents.json?limit=1", "\"downloaded\":0}]}\n");
+	CHECK(strchr(strchr(look(reader, "/stats/torrents.json?limit=1"), '[') + 3, '{') == NULL);
+	END();
+}
+
 /* -- metrics -------------------------------------------------------------------------------- */
 
 static size_t own_metrics(void *context, char *text, size_t room)
@@ -582,6 +607,7 @@ static void test_all(void)
 	RUN(test_gap);
 	RUN(test_last_minute);
 	RUN(test_kept);
+	RUN(test_kept_torrents);
 	RUN(test_public_metrics);
 	RUN(test_monitor_port);
 	RUN(test_monitor_port_wrong);

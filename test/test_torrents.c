@@ -163,11 +163,44 @@ static void longest(void)
 	world_close(&world);
 }
 
+/* Whether what `limit` gives is the beginning of a longer list. */
+static void shorter(void)
+{
+	char *all = guard_alloc(TORRENTS_TEXT_MAX), *some = guard_alloc(TORRENTS_TEXT_MAX);
+	char *cut = guard_alloc(TORRENTS_TEXT_MAX), *copy;
+	static const unsigned limits[] = { 1, 2, 29, 30, 31, TORRENTS_MAX };
+	struct torrents_query query = { .order = SWARM_BY_PEERS, .limit = TORRENTS_MAX };
+	struct world world;
+	unsigned i, count;
+	size_t length, wanted;
+
+	world_open(&world, 100);
+	for (count = 0; count <= 30; count += 30) {
+		for (i = 0; i < count; i++)
+			join(&world, i, i % 2 == 0);
+		query.limit = TORRENTS_MAX;
+		length = torrents_json(world.swarm, &query, all);
+		copy = guard_copy(all, length);
+		for (i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+			query.limit = limits[i];
+			wanted = torrents_json(world.swarm, &query, some);
+			CHECK(torrents_first(copy, length, limits[i], cut) == wanted);
+			CHECK(memcmp(cut, some, wanted) == 0);
+		}
+		guard_free(copy, length);
+	}
+	guard_free(all, TORRENTS_TEXT_MAX);
+	guard_free(some, TORRENTS_TEXT_MAX);
+	guard_free(cut, TORRENTS_TEXT_MAX);
+	world_close(&world);
+}
+
 int main(void)
 {
 	RUN(queries);
 	RUN(wrong_queries);
 	RUN(orders);
 	RUN(longest);
+	RUN(shorter);
 	return test_end();
 }
