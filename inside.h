@@ -54,9 +54,9 @@ enum timer {
 	TIMER_DOOMED = TIMERS   /* not timed: gone at the end of the turn */
 };
 
-/* The lists of young connections: those that came in, and those that are only told that it is
- * full. */
-enum young { YOUNG_WAITING, YOUNG_REFUSED, YOUNGS };
+/* The lists of young connections: those that came in, those that are only told that it is full, and
+ * all of the port for metrics. */
+enum young { YOUNG_WAITING, YOUNG_REFUSED, YOUNG_MONITORS, YOUNGS };
 
 #define MONITORS_MAX 8          /* connections of the port for metrics */
 #define ENDS_MAX 64             /* connections that the program ends in one turn, noted one by one */

@@ -81,14 +81,15 @@ void conn_time(struct uwt_server *server, uint32_t number, enum timer timer)
 
 static struct conn_list *young_list(struct uwt_server *server, const struct conn *conn)
 {
-	return &server->youngs[conn->flags & CONN_FULL ? YOUNG_REFUSED : YOUNG_WAITING];
+	return &server->youngs[conn->flags & CONN_MONITOR ? YOUNG_MONITORS :
+	    conn->flags & CONN_FULL ? YOUNG_REFUSED : YOUNG_WAITING];
 }
 
 void young_join(struct uwt_server *server, uint32_t number)
 {
 	struct conn *conn = &server->conns.at[number];
 
-	if (conn->flags & (CONN_YOUNG | CONN_MONITOR))
+	if (conn->flags & CONN_YOUNG)
 		return;
 	conn->flags |= CONN_YOUNG;
 	conns_append(&server->conns, young_list(server, conn), CHAIN_YOUNG, number);
@@ -746,10 +747,11 @@ static void accept_some(struct uwt_server *server, int listener, bool monitor)
 		length = sizeof address;
 		memset(&address, 0, sizeof address);
 		fd = poll_accept(listener, (struct sockaddr *)&address, &length);
-		if (fd >= 0 && monitor && server->monitors == MONITORS_MAX) {
-			close(fd);
-		} else if (fd >= 0) {
+		if (fd >= 0) {
 			server->starved = false;
+			/* Who holds all and asks for nothing must not keep others from asking. */
+			if (monitor && server->monitors == MONITORS_MAX)
+				evict(server, YOUNG_MONITORS);
 			conn_open(server, fd, (const struct sockaddr *)&address, monitor);
 		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
 		    errno == ENOMEM) {
