@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "file.h"
@@ -58,15 +60,30 @@ static void note_mark(uint8_t mark[static UWT_HISTORY_MARK], const uint8_t *data
 	memcpy(mark, data + size - UWT_HISTORY_MARK, UWT_HISTORY_MARK);
 }
 
+/* The writer of a pipe, say, could keep the start waiting. */
+static bool is_plain(int fd)
+{
+	struct stat status;
+
+	return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
 /* Hand the server what was saved. */
 static void restore(struct state *state)
 {
 	char path[PATH_ROOM], *content;
 	const char *wrong;
 	size_t size;
+	int fd;
 
 	snprintf(path, sizeof path, "%s/" STATE_FILE, state->folder);
-	content = file_read(file_open(path), UWT_HISTORY_MAX, &size);
+	fd = file_open(path);
+	if (fd >= 0 && !is_plain(fd)) {
+		close(fd);
+		set_aside(state, "it is no file");
+		return;
+	}
+	content = file_read(fd, UWT_HISTORY_MAX, &size);
 	if (content == NULL) {
 		if (errno != ENOENT)
 			set_aside(state, strerror(errno));

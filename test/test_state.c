@@ -218,6 +218,7 @@ static void what_was_saved_is_handed_on(void)
 static void damaged_files_are_set_aside(void)
 {
 	static char large[UWT_HISTORY_MAX + 1];
+	int fd;
 
 	put_file("history", "damaged", 7);
 	CHECK(start());
@@ -230,11 +231,17 @@ static void damaged_files_are_set_aside(void)
 	CHECK(unlink(path_of("history.damaged")) == 0);
 	CHECK(mkdir(path_of("history"), 0755) == 0);
 	CHECK(start());
-	CHECK(says("Is a directory: set aside as history.damaged"));
+	CHECK(says("it is no file: set aside as history.damaged"));
 	put_file("history", "", 0);
 	CHECK(start());
 	CHECK(says(with_fault("it is damaged; it cannot be set aside: ", EISDIR)));
 	CHECK(unlink(path_of("history")) == 0 && rmdir(path_of("history.damaged")) == 0);
+	/* A pipe, of which the end would not come. */
+	CHECK(mkfifo(path_of("history"), 0644) == 0);
+	fd = open(path_of("history"), O_RDWR);
+	CHECK(fd >= 0 && start());
+	CHECK(says("it is no file: set aside as history.damaged"));
+	CHECK(close(fd) == 0 && unlink(path_of("history.damaged")) == 0);
 }
 
 static void folders_are_wrong(void)
