@@ -50,10 +50,10 @@ HEADERS = address.h buf.h clock.h commands.h conns.h counters.h dashboard.h file
 	quota.h rank.h sandbox.h save.h server.h sha1.h site.h state.h stats.h swarm.h text.h \
 	tls.h torrents.h tracker.h trial.h user.h vitals.h ws.h
 # The server, which is the library too; and the program around it.
-SERVER = $(TLS_OBJECTS_$(TLS)) address.o ask.o buf.o conns.o dashboard.o graph.o hash.o history.o \
-	http.o inbound.o json.o listen.o metrics.o msg.o outbound.o pages.o peerid.o poll.o \
-	quota.o rank.o server.o sha1.o show.o site.o stats.o swarm.o text.o torrents.o tracker.o \
-	ws.o
+SERVER = $(TLS_OBJECTS_$(TLS)) accept.o address.o ask.o buf.o conns.o dashboard.o graph.o hash.o \
+	history.o http.o inbound.o json.o listen.o metrics.o msg.o outbound.o pages.o peerid.o \
+	poll.o quota.o rank.o server.o sha1.o show.o site.o stats.o swarm.o text.o torrents.o \
+	tracker.o ws.o
 OBJECTS = $(SERVER) commands.o file.o gate.o helper.o list.o log.o machine.o opener.o options.o \
 	output.o question.o sandbox.o save.o state.o user.o vitals.o uwt.o
 LIBRARIES = $(TLS_LIBRARIES_$(TLS))

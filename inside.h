@@ -1,7 +1,8 @@
 /*
- * inside.h - what the six files of the server share; nobody else includes it.
+ * inside.h - what the seven files of the server share; nobody else includes it.
  *
- *   server.c    the object, its listeners, its turn, its clocks
+ *   server.c    the object, its turn, its clocks
+ *   accept.c    where it listens, and who is let in
  *   inbound.c   bytes that come: request heads, frames, whole messages to the tracker
  *   ask.c       what the program is asked and answers: the filter
  *   show.c      what is shown: numbers, pages made of them, their history
@@ -58,7 +59,9 @@ enum timer {
  * all of the port for metrics. */
 enum young { YOUNG_WAITING, YOUNG_REFUSED, YOUNG_MONITORS, YOUNGS };
 
+#define REFUSED_MAX 16          /* newcomers at a time that are told that it is full */
 #define MONITORS_MAX 8          /* connections of the port for metrics */
+#define ACCEPT_PAUSE 100        /* ms without accepting when the system has no descriptor left */
 #define ENDS_MAX 64             /* connections that the program ends in one turn, noted one by one */
 
 #define HOLDS 20        /* lists of holders: list n has those of 2^(n-1) to 2^n - 1 buffers */
@@ -115,6 +118,12 @@ struct shown_text {
 	uint64_t since;                 /* ms: when it was rendered */
 	size_t length;                  /* 0: never */
 };
+
+/* What an event belongs to: a connection has its number in the low half and its generation in the
+ * high half, a listener its place plus 1 in the high half, and the pipe for waking is this. */
+#define TAG_WAKE 0
+#define TAG_LISTENER(place) (((uint64_t)(place) + 1) << 32)
+#define TAG_MONITOR(place) TAG_LISTENER(LISTEN_MAX + (place))
 
 struct uwt_server {
 	struct uwt_options options;
@@ -192,8 +201,19 @@ uint32_t conn_age(const struct uwt_server *server, uint32_t number);
 void young_join(struct uwt_server *server, uint32_t number);
 void young_leave(struct uwt_server *server, uint32_t number);
 
+/* accept.c */
+
 /* Are there as many connections as there may be? */
 bool is_full(const struct uwt_server *server);
+
+/* Something waits at a listener: that of this place in one of the two sets. */
+void listener_event(struct uwt_server *server, uint32_t place);
+
+/* Accept again, if a pause is over; without an effect else. */
+void accept_resume(struct uwt_server *server);
+
+/* Close all listeners, for good. */
+void stop_listening(struct uwt_server *server);
 
 /* inbound.c */
 
