@@ -44,18 +44,20 @@ SONAME = libuwt.so.4
 # What makes the inner names of an archive local. `make OBJCOPY=:` leaves them visible.
 OBJCOPY = objcopy
 
-HEADERS = address.h buf.h clock.h commands.h conns.h counters.h dashboard.h file.h gate.h graph.h \
-	hash.h helper.h history.h http.h image.h inside.h json.h keys.h list.h listen.h log.h \
-	machine.h metrics.h msg.h opener.h options.h output.h pages.h peerid.h poll.h question.h \
-	quota.h rank.h sandbox.h save.h server.h sha1.h site.h state.h stats.h swarm.h text.h \
-	tls.h torrents.h tracker.h trial.h user.h vitals.h ws.h
+HEADERS = address.h buf.h certificates.h clock.h commands.h conns.h counters.h dashboard.h \
+	file.h gate.h graph.h hash.h helper.h history.h http.h image.h inside.h json.h keys.h \
+	list.h listen.h log.h machine.h metrics.h msg.h opener.h options.h output.h pages.h \
+	peerid.h poll.h question.h quota.h rank.h report.h rights.h sandbox.h save.h server.h \
+	sha1.h site.h state.h stats.h swarm.h text.h tls.h torrents.h tracker.h trial.h user.h \
+	vitals.h ws.h
 # The server, which is the library too; and the program around it.
 SERVER = $(TLS_OBJECTS_$(TLS)) accept.o address.o ask.o buf.o conns.o dashboard.o graph.o hash.o \
 	history.o http.o inbound.o json.o listen.o metrics.o msg.o outbound.o pages.o peerid.o \
 	poll.o quota.o rank.o server.o sha1.o show.o site.o stats.o swarm.o text.o torrents.o \
 	tracker.o ws.o
-OBJECTS = $(SERVER) commands.o file.o gate.o helper.o list.o log.o machine.o opener.o options.o \
-	output.o question.o sandbox.o save.o state.o user.o vitals.o uwt.o
+OBJECTS = $(SERVER) certificates.o commands.o file.o gate.o helper.o list.o log.o machine.o \
+	opener.o options.o output.o question.o report.o rights.o sandbox.o save.o state.o user.o \
+	vitals.o uwt.o
 LIBRARIES = $(TLS_LIBRARIES_$(TLS))
 
 all: uwt

@@ -10,7 +10,7 @@
 #include "list.h"
 #include "server.h"
 
-/* The lists, in the order in which the opener has their files. */
+/* The lists. */
 enum gate_list { GATE_ALLOW, GATE_DENY, GATE_LISTS };
 
 struct gate {
