@@ -12,6 +12,7 @@
 #include "rights.h"
 
 #define PEM_MAX (256 * 1024)        /* bytes of a certificate or key file */
+#define WARNING_DAYS 14             /* before a certificate ends */
 
 static void pairs_free(struct uwt_pair *pairs, size_t count)
 {
@@ -84,6 +85,8 @@ static void warn_of_doubts(const struct uwt_server *server, const struct options
 
 		if (now > doubts.to)
 			warn_of_date(log, path, "has expired, on", doubts.to);
+		else if (doubts.to - now < WARNING_DAYS * 86400)
+			warn_of_date(log, path, "ends on", doubts.to);
 		if (now < doubts.from)
 			warn_of_date(log, path, "is not valid before", doubts.from);
 		if (doubts.alone)

@@ -176,6 +176,8 @@ void commands_turn(struct commands *commands, uint64_t now)
 		helper_turn(&commands->filter, now);
 	if (commands->options.hook != NULL)
 		helper_turn(&commands->hook, now);
+	uwt_server_ail(commands->server, commands->options.filter != NULL &&
+	    !commands->options.fail_open && !helper_runs(&commands->filter) ? "no filter" : NULL);
 }
 
 void commands_end(struct commands *commands)

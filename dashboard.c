@@ -87,7 +87,7 @@ static const char page_look_graphs[] =
 	".lists{grid-template-columns:5fr 4fr 3fr}\n"
 	".lists>div{display:grid;gap:1rem}\n"
 	".clients table{table-layout:fixed}\n"
-	".clients tr>:nth-child(2){width:5.5rem}.clients tr>:nth-child(3){width:4.5rem}"
+	".clients tr>:nth-child(2){width:5.5rem}.clients tr>:nth-child(3){width:5.25rem}"
 	".clients tr>:nth-child(4){width:24%}\n"
 	".limits li{list-style:none;display:flex;flex-wrap:wrap;justify-content:space-between;"
 	"margin-top:.75rem;font-size:.875rem}\n"
@@ -145,7 +145,7 @@ static const char page_script[] =
 const char *dashboard_policy(void)
 {
 	return "Content-Security-Policy: default-src 'none'; "
-	    "style-src 'sha256-OmkA/0vqcK8k33+WHnT1wat0uPh6Lsm89DMNJ3PdG0A='; "
+	    "style-src 'sha256-I+g6KfGSPAhyFhdQeo8C4AMNtBVvEE8IC0FgLSsFhbE='; "
 	    "script-src 'sha256-4R8ciAWgK7CwSlcUbjr6Uy/HceHX37iIxr4Bjkb40/o='; "
 	    "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
 	    "frame-ancestors 'none'\r\n";
@@ -246,6 +246,11 @@ static void top_add(struct text *text, const struct stats_numbers *numbers)
 	text_add(text, " &middot; at ");
 	time_add(text, numbers->now, 11, 8);
 	text_add(text, " UTC</p>\n<div id=alert role=alert>");
+	if (numbers->sickness != NULL) {
+		text_add(text, "No peers are taken: ");
+		text_add_html(text, numbers->sickness);
+		text_add(text, ". ");
+	}
 	if (alert) {
 		text_add(text, "The ");
 		certificate_add(text, numbers);
@@ -583,7 +588,13 @@ size_t dashboard(const struct stats_numbers *numbers, const struct history *hist
 	text_add(&text, up);
 	text_add(&text, "stats.json>numbers</a>, <a href=");
 	text_add(&text, up);
-	text_add(&text, "stats/history.json>history</a></footer>\n</div>\n<script>");
+	text_add(&text, "stats/history.json>history</a>");
+	if (numbers->lists_torrents) {
+		text_add(&text, ", <a href=");
+		text_add(&text, up);
+		text_add(&text, "stats/torrents.json>largest torrents</a>");
+	}
+	text_add(&text, "</footer>\n</div>\n<script>");
 	text_add(&text, page_script);
 	text_add(&text, "</script>\n</html>\n");
 	return text.length;

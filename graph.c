@@ -445,10 +445,12 @@ static void legend_add(struct text *text, const struct drawing *drawing)
 		else
 			text_add(text, "&ndash;");
 		text_add(text, "</b>");
-		/* Two of them with their peaks would be longer than a line. */
+		/* Two of them with that would be longer than a line. */
 		if (drawing->lines == 2)
 			continue;
-		text_add(text, ", peak ");
+		/* A mean hides what was higher for a moment. */
+		text_add(text, drawing->view->range == HISTORY_HOUR ? ", highest " :
+		    ", highest mean ");
 		value_add(text, drawing->graph, summary.most);
 	}
 	text_add(text, "</ul>\n");
@@ -509,15 +511,25 @@ static void table_add(struct text *text, const struct drawing *drawing)
 	text_add(text, "</table></details>");
 }
 
+/* Of a day, whose first and last times are alike, with the date. */
+static void moment_add(struct text *text, enum history_range range, int64_t minute)
+{
+	if (range != HISTORY_HOUR)
+		minute_add(text, minute, true);
+	text_add(text, range == HISTORY_DAY ? " " : "");
+	if (range != HISTORY_MONTH)
+		minute_add(text, minute, false);
+}
+
 void graph_add_span(struct text *text, const struct graph_view *view)
 {
 	struct history_point all = cut(view, 0, 1);
 	const struct scale *scale = &scales[view->range];
 	unsigned at;
 
-	minute_add(text, all.from, scale->dates);
+	moment_add(text, view->range, all.from);
 	text_add(text, " to ");
-	minute_add(text, all.to, scale->dates);
+	moment_add(text, view->range, all.to);
 	text_add(text, " UTC");
 	for (at = 0; at < scale->points && cut(view, at, scale->points).known; at++)
 		;

@@ -148,6 +148,7 @@ struct uwt_server {
 	uint32_t ends_asked;
 	uint32_t ends[ENDS_MAX];
 	bool starved;                   /* the last connection could not be accepted */
+	const char *ailment;            /* why the program takes no peers; NULL: it does */
 	struct counters counters;
 
 	struct conns conns;

@@ -255,7 +255,8 @@ void report_not_reloaded(const struct report *report, const char *what, const ch
 
 void report_ending(const struct report *report, int signal)
 {
-	log_line(&report->log, LOG_INFO, "ending: %s", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+	log_line(&report->log, LOG_INFO, "ending: %s", signal == SIGTERM ? "SIGTERM" :
+	    signal == SIGHUP ? "SIGHUP" : "SIGINT");
 }
 
 void report_ended(const struct report *report)

@@ -889,6 +889,11 @@ bool uwt_server_end(struct uwt_server *server, uint64_t connection)
 	return true;
 }
 
+void uwt_server_ail(struct uwt_server *server, const char *reason)
+{
+	server->ailment = reason;
+}
+
 /* -- what there is ---------------------------------------------------------------------------- */
 
 struct uwt_counts uwt_server_counts(const struct uwt_server *server)

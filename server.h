@@ -320,6 +320,10 @@ void uwt_server_wake(struct uwt_server *server);
 /* "epoll" or "poll". */
 const char *uwt_backend(void);
 
+/* No peers can be taken for a reason of the program's own: /health says so, with 503 and this line
+ * of text, which must outlive that. NULL: they can. */
+void uwt_server_ail(struct uwt_server *server, const char *reason);
+
 /* -- what there is ---------------------------------------------------------------------------- */
 
 struct uwt_counts {

@@ -9,6 +9,7 @@
 #include "dashboard.h"
 #include "history.h"
 #include "metrics.h"
+#include "text.h"
 #include "torrents.h"
 
 #define FRESH 1000              /* ms for which what was rendered is served again */
@@ -75,6 +76,39 @@ static struct stats_limits count_limits(const struct uwt_server *server)
 		.buffers = buf_pool_total(server->pool), .handshakes = options->max_handshakes };
 }
 
+/* Does the system give another one? */
+static bool has_descriptor(const struct uwt_server *server)
+{
+	int fd = fcntl(server->wake[0], F_DUPFD, 0);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/* Why are no peers taken? NULL if they are. */
+static const char *sickness(const struct uwt_server *server)
+{
+	const struct swarm_totals *totals = tracker_totals(server->tracker);
+	const struct uwt_options *options = &server->options;
+
+	if (server->closed)
+		return "shutting down";
+	if (server->ailment != NULL)
+		return server->ailment;
+	if (server->starved && !has_descriptor(server))
+		return "no descriptors";
+	if (is_full(server) && server->youngs[YOUNG_WAITING].first == 0)
+		return "connections full";
+	if (totals->members >= options->max_peers)
+		return "peers full";
+	if (totals->torrents >= options->max_torrents)
+		return "torrents full";
+	if (buf_pool_used(server->pool) >= buf_pool_total(server->pool))
+		return "buffers full";
+	return NULL;
+}
+
 static struct stats_numbers count_all(struct uwt_server *server)
 {
 	const struct swarm_totals *totals = tracker_totals(server->tracker);
@@ -89,7 +123,8 @@ static struct stats_numbers count_all(struct uwt_server *server)
 		.websockets = server->websockets,
 		.buffers_in_use = buf_pool_used(server->pool), .buffer_size = BUF_SIZE,
 		.clients = tracker_clients(server->tracker), .counters = &server->counters,
-		.limits = count_limits(server), .tls = count_tls(server->secure.tls) };
+		.limits = count_limits(server), .tls = count_tls(server->secure.tls),
+		.sickness = sickness(server), .lists_torrents = server->options.torrent_stats };
 }
 
 /* -- what was --------------------------------------------------------------------------------- */
@@ -229,44 +264,16 @@ static void show_kept(struct uwt_server *server, enum shown what, struct site_an
 	answer->length = kept->length;
 }
 
-/* Does the system give another one? */
-static bool has_descriptor(const struct uwt_server *server)
-{
-	int fd = fcntl(server->wake[0], F_DUPFD, 0);
-
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
-}
-
-/* Why are no peers taken? NULL if they are. */
-static const char *sickness(const struct uwt_server *server)
-{
-	const struct swarm_totals *totals = tracker_totals(server->tracker);
-	const struct uwt_options *options = &server->options;
-
-	if (server->closed)
-		return "shutting down\n";
-	if (server->starved && !has_descriptor(server))
-		return "no descriptors\n";
-	if (is_full(server) && server->youngs[YOUNG_WAITING].first == 0)
-		return "connections full\n";
-	if (totals->members >= options->max_peers)
-		return "peers full\n";
-	if (totals->torrents >= options->max_torrents)
-		return "torrents full\n";
-	if (buf_pool_used(server->pool) >= buf_pool_total(server->pool))
-		return "buffers full\n";
-	return NULL;
-}
-
-static void show_health(const struct uwt_server *server, struct site_answer *answer)
+static void show_health(struct uwt_server *server, struct site_answer *answer)
 {
 	const char *reason = sickness(server);
+	struct text text = { .start = server->page, .max = STATS_TEXT_MAX };
 
+	text_add(&text, reason != NULL ? reason : "ok");
+	text_add(&text, "\n");
 	answer->status = reason != NULL ? 503 : 200;
-	answer->body = reason != NULL ? reason : "ok\n";
-	answer->length = strlen(answer->body);
+	answer->body = text.start;
+	answer->length = text.length;
 }
 
 /* One is found at once. A long list takes longer to make than to send: so that who asks often costs

@@ -2,10 +2,12 @@
 #include "state.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -68,6 +70,17 @@ static bool is_plain(int fd)
 	return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
+/* Have the folder for this program alone, as long as it runs. Where a file system knows no locks
+ * nobody looks. */
+static bool lock(struct state *state)
+{
+	state->lock = open(state->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (state->lock < 0 || flock(state->lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+		return true;
+	close(state->lock);
+	return false;
+}
+
 /* Hand the server what was saved. */
 static void restore(struct state *state)
 {
@@ -104,6 +117,11 @@ bool state_start(struct state *state, char error[static UWT_ERROR_MAX])
 
 	if (state->folder == NULL)
 		return true;
+	if (!lock(state)) {
+		snprintf(error, UWT_ERROR_MAX, "--state-dir %.150s: another uwt uses it",
+		    state->folder);
+		return false;
+	}
 	fault = save_try(state->folder, STATE_FILE);
 	if (fault != 0) {
 		snprintf(error, UWT_ERROR_MAX, "--state-dir %.150s: %s", state->folder,
@@ -202,7 +220,7 @@ void state_end(struct state *state, const volatile sig_atomic_t *stop)
 	uint64_t now = clock_ms();
 	struct pollfd answer = { .events = POLLIN };
 
-	if (state->folder == NULL || state->end == 0)
+	if (state->folder == NULL)
 		return;
 	while (is_busy(state) && now < state->end && *stop < 2) {
 		answer.fd = state->opener->fd;
@@ -210,6 +228,9 @@ void state_end(struct state *state, const volatile sig_atomic_t *stop)
 		state_turn(state);
 		now = clock_ms();
 	}
-	if (is_busy(state) && *stop < 2)
+	if (state->end != 0 && is_busy(state) && *stop < 2)
 		tell(state, ETIMEDOUT);
+	if (state->lock >= 0)
+		close(state->lock);
+	state->lock = -1;
 }

@@ -26,6 +26,7 @@ struct state {
 	struct opener *opener;
 	struct uwt_server *server;
 	const struct log *log;
+	int lock;                   /* the folder, open and locked */
 	uint64_t due;               /* ms: when to save next, or to give up waiting */
 	uint64_t end;               /* ms: until then the last save is waited for; 0: not yet */
 	bool saving;                /* the opener has been asked */
@@ -37,7 +38,8 @@ struct state {
 /*
  * Begin: with folder, opener (with that memory, see opener.h), server and log set. Before
  * rights are given up. What cannot be used is set aside, with a warning. False with one line in
- * error if the folder cannot be written to.
+ * error if the folder cannot be written to, or another program has it: it is locked until this one
+ * ends.
  */
 bool state_start(struct state *state, char error[static UWT_ERROR_MAX]);
 
@@ -50,7 +52,8 @@ int state_wait(const struct state *state);
 /* The end has come: save at once what has changed. */
 void state_close(struct state *state);
 
-/* Wait until that is done, up to STATE_PATIENCE after state_close, or until *stop is 2. */
+/* Wait until that is done, up to STATE_PATIENCE after state_close, or until *stop is 2; the folder
+ * is another's then. After a state_start that did not fail. */
 void state_end(struct state *state, const volatile sig_atomic_t *stop);
 
 #endif

@@ -78,6 +78,8 @@ struct stats_numbers {
 	const struct counters *counters;
 	struct stats_limits limits;
 	struct stats_tls tls;
+	const char *sickness;               /* why no peers are taken; NULL: they are */
+	bool lists_torrents;                /* there is /stats/torrents.json */
 };
 
 /* /stats.json. Both write at most STATS_TEXT_MAX bytes, not terminated, and return how many. */

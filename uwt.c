@@ -70,13 +70,17 @@ static void on_reload(int number)
 
 static void catch_signals(bool reload)
 {
-	struct sigaction action = { .sa_handler = on_stop };
+	struct sigaction action = { .sa_handler = on_stop }, before;
 
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
-	action.sa_handler = on_reload;
+	/* Without anything to be read again it is an end like others, unless whoever started this
+	 * wants it to outlive a terminal. */
+	sigaction(SIGHUP, NULL, &before);
 	if (reload)
+		action.sa_handler = on_reload;
+	if (reload || before.sa_handler != SIG_IGN)
 		sigaction(SIGHUP, &action, NULL);
 	action.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &action, NULL);

@@ -136,6 +136,26 @@ static void health(void)
 	CHECK_NUMBER(http_get(server, "/health", "").status, 200);
 }
 
+/* Who cannot let anybody in, because his filter is not there, says so. */
+static void health_filter(void)
+{
+	struct server *server = server_start(OPTIONS("--filter", "sleep 1; exit 0"));
+	struct reply reply;
+	int tries = 0;
+
+	CHECK_NUMBER(http_get(server, "/health", "").status, 200);
+	do {
+		time_wait(0.1);
+		reply = http_get(server, "/health", "");
+	} while (reply.status == 200 && tries++ < 50);
+	CHECK_NUMBER(reply.status, 503);
+	CHECK_TEXT(reply.body, "no filter\n");
+	CHECK_CONTAINS(server_error(server), "it has ended");
+	server = server_start(OPTIONS("--filter", "exit 0", "--filter-fail", "open"));
+	CHECK_CONTAINS(server_error(server), "it has ended");
+	CHECK_NUMBER(http_get(server, "/health", "").status, 200);
+}
+
 /* Minutes come and are kept. */
 static void history(void)
 {
@@ -211,6 +231,6 @@ static void pages(void)
 
 const struct bb_test bb_metrics[] = {
 	TEST(metrics_own_port, FITS, 0), TEST(metrics_hosts, FITS, 0),
-	TEST(metrics_wrong, FITS, 0), TEST(metrics_taken, FITS, 0), TEST(health, LARGE, 0),
+	TEST(metrics_wrong, FITS, 0), TEST(metrics_taken, FITS, 0), TEST(health, LARGE, 0), TEST(health_filter, LARGE, 3),
 	TEST(history, FITS, 130), TEST(torrents, FITS, 0), TEST(pages, FITS, 0), TESTS_END
 };

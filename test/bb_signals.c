@@ -49,6 +49,17 @@ static void signals_int(void)
 	end_by(SIGINT);
 }
 
+/* Where there is nothing to read again; but not under nohup(1). */
+static void signals_hup(void)
+{
+	struct server *server;
+
+	end_by(SIGHUP);
+	server = server_start_under("trap '' HUP", NULL);
+	CHECK(kill(server->pid, SIGHUP) == 0);
+	JOIN(client_open(server), id_hash(), id_peer(), "");
+}
+
 static void signals_idle(void)
 {
 	static const int numbers[] = { SIGTERM, SIGINT };
@@ -139,7 +150,8 @@ static void signals_newcomers(void)
 }
 
 const struct bb_test bb_signals[] = {
-	TEST(signals_term, FITS, 0), TEST(signals_int, FITS, 0), TEST(signals_idle, FITS, 0),
+	TEST(signals_term, FITS, 0), TEST(signals_int, FITS, 0), TEST(signals_hup, FITS | PLAIN, 0),
+	TEST(signals_idle, FITS, 0),
 	TEST(signals_deaf, FITS, 0), TEST(signals_twice, FITS, 0),
 	TEST(signals_full_pipe, LARGE, 0), TEST(signals_newcomers, LARGE, 0), TESTS_END
 };

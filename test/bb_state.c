@@ -386,6 +386,8 @@ static void state_refused(void)
 	outcome = program_run(OPTIONS("-p", "0", "--state-dir", ""));
 	CHECK_NUMBER(outcome.status, 2);
 	CHECK_TEXT(outcome.err, "uwt: --state-dir: needs a value\n");
+	(void)server_start(OPTIONS("--state-dir", folder));
+	refused(folder, "another uwt uses it");
 }
 
 /* A folder that is gone is told once, and when it is over; all else goes on. */

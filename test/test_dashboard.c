@@ -208,7 +208,7 @@ static void ranges(void)
 	};
 	static const char *const titles[HISTORY_RANGES] = {
 		"<h2>The last hour <small>13:01 to 14:01 UTC; ",
-		"<h2>The last day <small>14:05 to 14:05 UTC; ",
+		"<h2>The last day <small>23 Sep 14:05 to 24 Sep 14:05 UTC; ",
 		"<h2>The last 30 days <small>25 Aug to 24 Sep UTC; "
 	};
 	struct scene *scene = scene_new();

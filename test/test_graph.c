@@ -204,7 +204,7 @@ static void time_axes(void)
 		"<p>25 Aug<p>30 Aug<p>4 Sep<p>9 Sep<p>14 Sep<p>19 Sep<p>24 Sep</div>"
 	};
 	static const char *const spans[HISTORY_RANGES] = {
-		"13:01 to 14:01 UTC; grey: no data", "14:05 to 14:05 UTC; grey: no data",
+		"13:01 to 14:01 UTC; grey: no data", "23 Sep 14:05 to 24 Sep 14:05 UTC; grey: no data",
 		"25 Aug to 24 Sep UTC; grey: no data"
 	};
 	struct history *history = history_new();

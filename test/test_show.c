@@ -431,6 +431,10 @@ static void test_health(void)
 	BEGIN_WITH(&options);
 	guest = visit_plainly(&program);
 	SAYS(guest, "/health", "200 text/plain; charset=utf-8 ok\n");
+	uwt_server_ail(program.server, "no \"<filter>\"");
+	SAYS(guest, "/health", "503 text/plain; charset=utf-8 no \"<filter>\"\n");
+	SAYS(guest, "/stats", "No peers are taken: no &quot;&lt;filter&gt;&quot;.");
+	uwt_server_ail(program.server, NULL);
 	member = visitor();
 	say(member, announce('a', 'H', ""));
 	SAYS(guest, "/health", "503 text/plain; charset=utf-8 torrents full\n");

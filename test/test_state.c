@@ -145,12 +145,35 @@ static bool exists(const char *name)
 
 static bool start(void)
 {
+	static int held = -1;
 	char error[UWT_ERROR_MAX] = "";
+	bool good;
 
 	restored[0] = '\0';
 	saves = save_fault = saved_fault = 0;
+	if (held >= 0)
+		close(held);
 	state = (struct state){ .folder = folder, .opener = &opener };
-	return state_start(&state, error) && error[0] == '\0';
+	good = state_start(&state, error) && error[0] == '\0';
+	held = dup(state.lock);         /* the same lock, whatever becomes of that one */
+	close(state.lock);
+	state.lock = -1;
+	return good;
+}
+
+/* Who has the folder has it alone. */
+static void locked(void)
+{
+	static const volatile sig_atomic_t stop = 2;
+	struct state other = { .folder = folder, .opener = &opener };
+	struct state first = other;
+	char error[UWT_ERROR_MAX] = "";
+
+	CHECK(state_start(&first, error));
+	CHECK(!state_start(&other, error) && strstr(error, "another uwt uses it") != NULL);
+	state_end(&first, &stop);
+	CHECK(state_start(&other, error));
+	state_end(&other, &stop);
 }
 
 /* A turn after so many ms. Returns how many saves it asked for. */
@@ -408,6 +431,7 @@ int main(void)
 {
 	CHECK(mkdtemp(folder) != NULL);
 	RUN(without_a_folder_nothing_happens);
+	RUN(locked);
 	RUN(the_first_start_has_no_file);
 	RUN(what_was_saved_is_handed_on);
 	RUN(damaged_files_are_set_aside);
