@@ -1,5 +1,5 @@
 /*
- * certificates.h - from the files of --tls-cert and --tls-key to a server that serves them.
+ * certificates.h - from the files of --cert and --key to a server that serves them.
  */
 #ifndef CERTIFICATES_H
 #define CERTIFICATES_H

@@ -147,7 +147,8 @@ static void add_turns(struct text *text, const struct counters *counters)
 	uint64_t sum = 0;
 	size_t i;
 
-	metrics_head(text, name, "histogram", "Time that turns of the loop took, without the wait.");
+	metrics_head(text, name, "histogram",
+	    "Time that turns of the loop took, without the wait.");
 	for (i = 0; i < COUNT_TURN_BUCKETS; i++) {
 		sum += counters->turns[i];
 		text_add(text, name);
@@ -186,7 +187,8 @@ static void add_peers(struct text *text, const struct stats_numbers *numbers)
 	metrics_sample(text, peers, "role=\"seeder\"", numbers->seeders_only);
 	metrics_sample(text, peers, "role=\"leecher\"", numbers->leechers_only);
 	metrics_sample(text, peers, "role=\"both\"", numbers->seeders_and_leechers);
-	metrics_head(text, reached, "gauge", "Peers by how they are reached; one may be both ways.");
+	metrics_head(text, reached, "gauge",
+	    "Peers by how they are reached; one may be both ways.");
 	metrics_sample(text, reached, "family=\"ipv4\"", numbers->ipv4);
 	metrics_sample(text, reached, "family=\"ipv6\"", numbers->ipv6);
 }
@@ -196,7 +198,8 @@ static void add_tables(struct text *text, const struct stats_numbers *numbers)
 	const struct stats_limits *limits = &numbers->limits;
 
 	gauge(text, "uwt_uptime_seconds", "Time since the start.", numbers->uptime);
-	gauge(text, "uwt_connections", "Connections, but for those of the port for metrics.", numbers->connections);
+	gauge(text, "uwt_connections", "Connections, but for those of the port for metrics.",
+	    numbers->connections);
 	gauge(text, "uwt_connections_limit", "Connections that there may be.",
 	    limits->connections);
 	gauge(text, "uwt_websockets", "WebSockets.", numbers->websockets);
