@@ -118,7 +118,7 @@ static enum gate_step load_step(struct gate *gate, char error[static UWT_ERROR_M
 		break;
 	}
 	snprintf(error, UWT_ERROR_MAX, "%s %.100s: %s",
-		    gate_option((enum gate_list)i), gate->files[i], why);
+	    gate_option((enum gate_list)i), gate->files[i], why);
 	loading_end(gate);
 	return GATE_FAILED;
 }
