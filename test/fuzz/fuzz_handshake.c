@@ -112,7 +112,8 @@ static void check_answer(const struct http_request *request, const struct site_a
 	MUST(strstr(head, "\r\n\r\n") == head + length - 4);
 	head[length - 2] = '\0';
 	check_lines(head);
-	MUST(request->keep_alive || !answer->keep_alive);
+	/* A WebSocket stays open whatever else its request says of the connection. */
+	MUST(request->keep_alive || !answer->keep_alive || answer->status == 101);
 	for (i = 0; with_body && i < answer->length; i++)
 		sum = (uint8_t)(sum + answer->body[i]);
 	(void)sum;      /* that it can be read was all */
