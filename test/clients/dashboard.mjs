@@ -154,6 +154,8 @@ export async function away(t, tracker) {
 	const page = await open(t, tracker, '/stats')
 	const note = page.locator('#note')
 	check(await note.textContent() === '', 'it says that the numbers are old')
+	/* It may be a second old. */
+	await until(async () => await peers(page) === '0', () => 'peers gone', RENEWED)
 	await tracker.kill()
 	await until(async () => /does not answer/.test(await note.textContent()), () => 'note', RENEWED)
 	check(await peers(page) === '0', 'the numbers are gone')
