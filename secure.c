@@ -32,7 +32,7 @@ static void collect(void *context, const uint8_t *bytes, size_t length)
 static struct tls_sink collector(struct secure *secure)
 {
 	secure->length = 0;
-	secure->overflow = false;
+	secure->overflow = secure->no_room = false;
 	return (struct tls_sink){ secure, collect };
 }
 
@@ -45,7 +45,6 @@ static bool collected_send(struct uwt_server *server, uint32_t number)
 	struct iovec piece = { secure->cipher, secure->length };
 	ssize_t sent = 0;
 
-	secure->no_room = false;
 	if (secure->overflow)
 		return false;
 	if (secure->length > 0 && link->out.length == 0)
